@@ -1,0 +1,15 @@
+//! `sweetspot bench`.
+
+use crate::exit_code::Exit;
+
+/// Arguments of `sweetspot bench`.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Runs the command.
+///
+/// # Errors
+/// None yet.
+pub fn run(_args: Args) -> anyhow::Result<Exit> {
+    todo!()
+}

@@ -1,0 +1,30 @@
+//! One file a subcommand: arguments in, calls, output. No logic of its own.
+
+pub mod bench;
+pub mod completions;
+pub mod machine;
+pub mod report;
+pub mod run;
+pub mod synth;
+pub mod template;
+pub mod worker;
+
+use crate::cli::{Cli, Command};
+use crate::exit_code::Exit;
+
+/// Runs the command.
+///
+/// # Errors
+/// Whatever made the command give up; [`crate::exit_code::of`] turns it into the exit code.
+pub fn run(cli: Cli) -> anyhow::Result<Exit> {
+    match cli.command {
+        Command::Run(args) => run::run(args),
+        Command::Bench(args) => bench::run(args),
+        Command::Template(args) => template::run(args),
+        Command::Synth(args) => synth::run(args),
+        Command::Machine(args) => machine::run(args),
+        Command::Report(args) => report::run(args),
+        Command::Completions(args) => completions::run(args),
+        Command::Worker(args) => worker::run(args),
+    }
+}

@@ -1,0 +1,15 @@
+//! `sweetspot worker`.
+
+use crate::exit_code::Exit;
+
+/// Arguments of `sweetspot worker`.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Runs the command.
+///
+/// # Errors
+/// None yet.
+pub fn run(_args: Args) -> anyhow::Result<Exit> {
+    todo!()
+}

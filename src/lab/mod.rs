@@ -1,0 +1,5 @@
+//! The run.
+
+pub mod checkpoint;
+pub mod console;
+pub mod outcome;

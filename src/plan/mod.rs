@@ -1,0 +1,5 @@
+//! WHAT to run.
+pub mod bench_matrix;
+pub mod catalog;
+pub mod config;
+pub mod matrix;

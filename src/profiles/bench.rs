@@ -1,0 +1,1 @@
+//! pp/tg tests.

@@ -1,0 +1,5 @@
+//! Pure numbers.
+
+pub mod confidence;
+pub mod histogram;
+pub mod summary;

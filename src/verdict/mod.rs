@@ -1,0 +1,5 @@
+//! Pure judgements.
+
+pub mod interpretation;
+pub mod rating;
+pub mod recommendation;

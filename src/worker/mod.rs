@@ -1,0 +1,5 @@
+//! WHERE it runs.
+
+pub mod protocol;
+pub mod process;
+pub mod serve;
