@@ -98,7 +98,14 @@ pub fn quant_types(desc: &QuantDesc, ftype: i32, tensors: &mut [QuantTensor]) ->
     // SAFETY: every pointer is valid for the call: the strings live in `architecture` and `names`, `raw` has `raw.len()`
     // elements of the layout that shim.h declares, and `error` is `error.len()` bytes. The shim keeps none of them.
     let status = unsafe {
-        sweetspot_quant_types(&raw const raw_desc, ftype, raw.as_mut_ptr(), raw.len(), error.as_mut_ptr().cast(), error.len())
+        sweetspot_quant_types(
+            &raw const raw_desc,
+            ftype,
+            raw.as_mut_ptr(),
+            raw.len(),
+            error.as_mut_ptr().cast(),
+            error.len(),
+        )
     };
     if status != 0 {
         let end = error.iter().position(|&b| b == 0).unwrap_or(error.len());

@@ -1,1 +1,5 @@
 //! vitals
+use serde::{Deserialize, Serialize};
+/// What went on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct VitalsSpan {}

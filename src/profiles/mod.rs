@@ -1,1 +1,152 @@
-//! HOW.
+//! HOW each use case is measured: one module a profile, each with the same four parts: job, loop, metrics, thresholds.
+//!
+//! A profile is plain code over [`Rig`]: a loaded model, a clock, and somewhere to report progress. It runs in the worker
+//! without tokio, prints nothing, and gives back raw samples; its metrics are computed later, from the samples, in the
+//! parent or from a run's folder. Adding a profile is one module and one line in `profiles!`.
+
+pub mod bench;
+pub mod clock;
+pub mod interactive;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::chat::ChatError;
+use crate::engine::{AbortHandle, EngineError, MemoryBreakdown, Model, Session};
+use clock::Clock;
+
+/// What a profile measures with.
+pub struct Rig<'a> {
+    /// The loaded model.
+    pub model: &'a dyn Model,
+    /// Monotonic time.
+    pub clock: &'a dyn Clock,
+    /// Stops a computation from outside; goes into every context that the profile makes.
+    pub abort: AbortHandle,
+    /// Told between measurements, never inside a clock.
+    pub progress: &'a mut dyn FnMut(Progress),
+    /// Exact bytes of the largest context seen; see [`Rig::note_memory`].
+    pub memory: Option<MemoryBreakdown>,
+}
+
+impl Rig<'_> {
+    /// Keeps the session's memory for the report if it is the largest so far.
+    pub fn note_memory(&mut self, session: &dyn Session) {
+        let memory = session.memory();
+        if self.memory.as_ref().is_none_or(|m| m.total_bytes() < memory.total_bytes()) {
+            self.memory = Some(memory);
+        }
+    }
+}
+
+/// How far a profile is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Progress {
+    /// Units done.
+    pub done: u64,
+    /// Units planned; may shrink when the numbers settle early.
+    pub total: u64,
+    /// What a unit is, such as `tokens`.
+    pub unit: String,
+}
+
+/// Why a profile gave no samples.
+#[derive(Debug, thiserror::Error)]
+pub enum ProfileError {
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The model's chat template failed.
+    #[error(transparent)]
+    Chat(#[from] ChatError),
+    /// The job asks for something that this model cannot do.
+    #[error("{0}")]
+    Impossible(String),
+}
+
+/// What ended the repetitions of a measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndedBy {
+    /// The 95 % confidence interval of the median became as narrow as configured.
+    Confidence,
+    /// The repetition limit came first.
+    Limit,
+}
+
+/// One number of a profile, by the name it has in every report. The unit ends the name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metric {
+    /// Such as `ttft_seconds`.
+    pub name: String,
+    /// Absent where the samples do not define it (a time per output token needs two tokens).
+    pub value: Option<f64>,
+}
+
+macro_rules! profiles {
+    ($($(#[$doc:meta])* $variant:ident => $module:ident, $name:literal;)+) => {
+        /// The profiles by name.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum ProfileName { $($(#[$doc])* $variant,)+ }
+
+        impl ProfileName {
+            /// All of them, in the order they run in.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The name in reports and on the command line.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+        }
+
+        /// One profile's job: all that its loop needs to know.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "profile", content = "job", rename_all = "snake_case", deny_unknown_fields)]
+        pub enum Job { $($(#[$doc])* $variant($module::Job),)+ }
+
+        impl Job {
+            /// Which profile it is.
+            #[must_use]
+            pub fn name(&self) -> ProfileName {
+                match self { $(Self::$variant(_) => ProfileName::$variant,)+ }
+            }
+
+            /// Runs the profile's loop.
+            ///
+            /// # Errors
+            /// [`ProfileError`], with nothing measured.
+            pub fn run(&self, rig: &mut Rig<'_>) -> Result<Samples, ProfileError> {
+                match self { $(Self::$variant(job) => $module::run(job, rig).map(Samples::$variant),)+ }
+            }
+        }
+
+        /// One profile's raw samples: every summary can be computed from them again.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "profile", content = "samples", rename_all = "snake_case", deny_unknown_fields)]
+        pub enum Samples { $($(#[$doc])* $variant($module::Samples),)+ }
+
+        impl Samples {
+            /// Which profile they are of.
+            #[must_use]
+            pub fn name(&self) -> ProfileName {
+                match self { $(Self::$variant(_) => ProfileName::$variant,)+ }
+            }
+
+            /// The profile's numbers, headline first.
+            #[must_use]
+            pub fn metrics(&self) -> Vec<Metric> {
+                match self { $(Self::$variant(samples) => $module::metrics(samples),)+ }
+            }
+        }
+    };
+}
+
+profiles! {
+    /// One person in a chat: time to first token, every token's time.
+    Interactive => interactive, "interactive";
+    /// Prompt processing and generation as llama-bench runs them; `sweetspot bench` only.
+    Bench => bench, "bench";
+}

@@ -1,5 +1,6 @@
 //! WHERE it runs.
 
-pub mod protocol;
+pub mod exit;
 pub mod process;
+pub mod protocol;
 pub mod serve;

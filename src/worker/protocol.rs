@@ -1,1 +1,120 @@
-//! Protocol.
+//! What parent and worker say to each other: one [`Job`] on the worker's stdin, [`Event`]s on its stdout, JSON lines both.
+//!
+//! Parent and worker are the same binary, so the version only guards against a program replaced while it runs.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::fake::Script;
+use crate::engine::{EngineInfo, MemoryBreakdown, ModelInfo, ModelParams};
+use crate::profiles::{self, ProfileName, Progress, Samples};
+
+/// Version of [`Job`] and [`Event`].
+pub const VERSION: u32 = 1;
+
+/// All that a worker does in its life: load one model, run the tasks on it, end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Job {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Which engine.
+    pub engine: EngineChoice,
+    /// The model; none: say what the engine is and end.
+    pub model: Option<ModelParams>,
+    /// Most bytes of memory the worker may take for itself (mapped files do not count); none: no cap.
+    pub memory_cap_bytes: Option<u64>,
+    /// What to measure, in this order.
+    pub tasks: Vec<profiles::Job>,
+}
+
+/// Which engine the worker runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum EngineChoice {
+    /// llama.cpp.
+    Llama,
+    /// A script, for tests of the lab.
+    Fake(Script),
+}
+
+/// What the parent says after the job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// Abort the running task and end.
+    Stop,
+}
+
+/// What the worker says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Event {
+    /// First of all, before the engine is started.
+    Ready {
+        /// [`VERSION`].
+        version: u32,
+        /// The worker's process id.
+        pid: u32,
+    },
+    /// The engine has started.
+    Engine {
+        /// What it is.
+        info: EngineInfo,
+    },
+    /// The model is being loaded.
+    Loading {
+        /// 0 to 100.
+        percent: u8,
+    },
+    /// The model is loaded.
+    Loaded {
+        /// What it is.
+        model: Box<ModelInfo>,
+        /// How long it took.
+        seconds: f64,
+    },
+    /// The model cannot be loaded; the worker ends.
+    LoadFailed {
+        /// Why, in one line.
+        reason: String,
+    },
+    /// A task begins.
+    TaskStarted {
+        /// Its place in [`Job::tasks`].
+        task: usize,
+        /// Which profile.
+        profile: ProfileName,
+    },
+    /// A task is this far.
+    Progress {
+        /// Its place in [`Job::tasks`].
+        task: usize,
+        /// How far.
+        progress: Progress,
+    },
+    /// A computation goes on inside the engine; sent by a thread of its own about once a second, only when the engine moved.
+    Pulse {
+        /// [`crate::engine::AbortHandle::questions`].
+        questions: u64,
+    },
+    /// A task is done.
+    TaskDone {
+        /// Its place in [`Job::tasks`].
+        task: usize,
+        /// How long it took.
+        seconds: f64,
+        /// Raw samples.
+        samples: Box<Samples>,
+        /// Exact bytes of the largest context that it used, where the engine counts them.
+        memory: Option<MemoryBreakdown>,
+    },
+    /// A task failed; the next one follows.
+    TaskFailed {
+        /// Its place in [`Job::tasks`].
+        task: usize,
+        /// Why, in one line.
+        reason: String,
+    },
+    /// Nothing more follows.
+    Done,
+}
