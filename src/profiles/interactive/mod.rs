@@ -3,6 +3,7 @@
 
 mod measure;
 mod metrics;
+pub mod prompts;
 mod thresholds;
 
 use serde::{Deserialize, Serialize};
