@@ -89,3 +89,85 @@ pub enum CacheKind {
     /// Both.
     Unified,
 }
+
+/// ggml's name of an instruction set and the flag that Linux has for it.
+const FEATURES: &[(&str, &str)] = &[
+    ("SSE3", "pni"),
+    ("SSSE3", "ssse3"),
+    ("AVX", "avx"),
+    ("AVX_VNNI", "avx_vnni"),
+    ("AVX2", "avx2"),
+    ("F16C", "f16c"),
+    ("FMA", "fma"),
+    ("BMI2", "bmi2"),
+    ("AVX512", "avx512f"),
+    ("AVX512_VBMI", "avx512vbmi"),
+    ("AVX512_VNNI", "avx512_vnni"),
+    ("AVX512_BF16", "avx512_bf16"),
+    ("AVX512_FP16", "avx512_fp16"),
+    ("AMX_TILE", "amx_tile"),
+    ("AMX_INT8", "amx_int8"),
+    ("AMX_BF16", "amx_bf16"),
+    ("NEON", "asimd"),
+    ("FP16_VA", "asimdhp"),
+    ("DOTPROD", "asimddp"),
+    ("MATMUL_INT8", "i8mm"),
+    ("BF16", "bf16"),
+    ("SVE", "sve"),
+    ("SVE2", "sve2"),
+    ("SME", "sme"),
+];
+
+/// The features that matter to ggml among Linux's flags of a processor.
+pub(super) fn features_of_flags(flags: &[&str]) -> Vec<String> {
+    FEATURES.iter().filter(|(_, flag)| flags.contains(flag)).map(|(name, _)| (*name).to_owned()).collect()
+}
+
+/// The features that matter to ggml, as the processor itself tells them; the instructions that the standard library cannot
+/// ask for (AMX) are missing.
+#[cfg(any(test, not(target_os = "linux")))]
+pub(super) fn features_of_this_cpu() -> Vec<String> {
+    #[allow(unused_mut)] // stays empty on other architectures
+    let mut flags: Vec<&str> = Vec::new();
+    macro_rules! ask {
+        ($detected:ident: $($flag:literal = $feature:tt),*) => { $(if std::arch::$detected!($feature) { flags.push($flag); })* };
+    }
+    #[cfg(target_arch = "x86_64")]
+    ask!(is_x86_feature_detected: "pni" = "sse3", "ssse3" = "ssse3", "avx" = "avx", "avx_vnni" = "avxvnni", "avx2" = "avx2",
+        "f16c" = "f16c", "fma" = "fma", "bmi2" = "bmi2", "avx512f" = "avx512f", "avx512vbmi" = "avx512vbmi",
+        "avx512_vnni" = "avx512vnni", "avx512_bf16" = "avx512bf16", "avx512_fp16" = "avx512fp16");
+    #[cfg(target_arch = "aarch64")]
+    ask!(is_aarch64_feature_detected: "asimd" = "neon", "asimdhp" = "fp16", "asimddp" = "dotprod", "i8mm" = "i8mm",
+        "bf16" = "bf16", "sve" = "sve", "sve2" = "sve2");
+    features_of_flags(&flags)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_become_ggmls_names_and_the_others_are_left_out() {
+        assert_eq!(features_of_flags(&["fpu", "avx", "avx512f", "fma", "amx_int8"]), ["AVX", "FMA", "AVX512", "AMX_INT8"]);
+        assert_eq!(features_of_flags(&["fp", "asimd", "asimddp", "sve"]), ["NEON", "DOTPROD", "SVE"]);
+    }
+
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    #[test]
+    fn the_kernels_flags_and_the_processors_own_word_agree() {
+        let from_kernel = super::super::platform::cpu().features;
+        for feature in features_of_this_cpu() {
+            assert!(from_kernel.contains(&feature), "{feature} is not in {from_kernel:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_level_is_counted_over_all_its_caches_and_without_instructions() {
+        let cache = |level, kind, size_bytes, instances| Cache { level, kind, size_bytes, shared_by: 8, instances };
+        let caches =
+            vec![cache(1, CacheKind::Data, 32, 16), cache(1, CacheKind::Instruction, 64, 16), cache(3, CacheKind::Unified, 1000, 2)];
+        assert_eq!(Cpu { caches: caches.clone(), ..Cpu::default() }.last_level_cache_bytes(), Some(2000));
+        assert_eq!(Cpu::default().last_level_cache_bytes(), None);
+        assert_eq!(caches.iter().map(Cache::name).collect::<Vec<_>>(), ["L1d", "L1i", "L3"]);
+    }
+}

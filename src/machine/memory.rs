@@ -57,3 +57,29 @@ pub fn obtainable(available_bytes: u64, limits: Option<&Limits>) -> u64 {
     let headroom = limits.and_then(|limits| limits.memory_headroom_bytes);
     headroom.map_or(available_bytes, |headroom| headroom.min(available_bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_containers_headroom_is_the_real_limit_and_never_more_than_the_machine_has() {
+        let limits = |headroom| Limits { memory_headroom_bytes: Some(headroom), ..Limits::default() };
+        assert_eq!(obtainable(8_000, Some(&limits(3_000))), 3_000);
+        assert_eq!(obtainable(8_000, Some(&limits(30_000))), 8_000);
+        assert_eq!(obtainable(8_000, Some(&Limits::default())), 8_000);
+        assert_eq!(obtainable(8_000, None), 8_000);
+    }
+
+    #[test]
+    fn a_quota_of_less_than_a_cpu_is_still_one_thread() {
+        let whole = |quota| Limits { cpu_quota: Some(quota), ..Limits::default() }.whole_cpus();
+        assert_eq!([whole(0.25), whole(1.5), whole(4.0)], [Some(1), Some(1), Some(4)]);
+        assert_eq!(Limits::default().whole_cpus(), None);
+    }
+
+    #[test]
+    fn this_machine_has_memory_to_give() {
+        assert!(available_bytes() > 1 << 20);
+    }
+}

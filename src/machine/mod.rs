@@ -9,6 +9,7 @@
 pub mod cpu;
 pub mod gpu;
 pub mod memory;
+mod span;
 pub mod vitals;
 
 #[cfg(any(test, not(target_os = "linux")))]
@@ -152,4 +153,10 @@ struct System {
     kernel: Option<String>,
     virtualization: Option<String>,
     container: Option<String>,
+}
+
+/// A count as a floating-point number; exact below 2^53, and nobody has that many bytes, pages or ticks.
+#[allow(clippy::cast_precision_loss)]
+pub(crate) fn as_f64(count: u64) -> f64 {
+    count as f64
 }
