@@ -148,7 +148,10 @@ mod tests {
 
     #[test]
     fn flags_become_ggmls_names_and_the_others_are_left_out() {
-        assert_eq!(features_of_flags(&["fpu", "avx", "avx512f", "fma", "amx_int8"]), ["AVX", "FMA", "AVX512", "AMX_INT8"]);
+        assert_eq!(
+            features_of_flags(&["fpu", "avx", "avx512f", "fma", "amx_int8"]),
+            ["AVX", "FMA", "AVX512", "AMX_INT8"]
+        );
         assert_eq!(features_of_flags(&["fp", "asimd", "asimddp", "sve"]), ["NEON", "DOTPROD", "SVE"]);
     }
 
@@ -164,8 +167,11 @@ mod tests {
     #[test]
     fn the_last_level_is_counted_over_all_its_caches_and_without_instructions() {
         let cache = |level, kind, size_bytes, instances| Cache { level, kind, size_bytes, shared_by: 8, instances };
-        let caches =
-            vec![cache(1, CacheKind::Data, 32, 16), cache(1, CacheKind::Instruction, 64, 16), cache(3, CacheKind::Unified, 1000, 2)];
+        let caches = vec![
+            cache(1, CacheKind::Data, 32, 16),
+            cache(1, CacheKind::Instruction, 64, 16),
+            cache(3, CacheKind::Unified, 1000, 2),
+        ];
         assert_eq!(Cpu { caches: caches.clone(), ..Cpu::default() }.last_level_cache_bytes(), Some(2000));
         assert_eq!(Cpu::default().last_level_cache_bytes(), None);
         assert_eq!(caches.iter().map(Cache::name).collect::<Vec<_>>(), ["L1d", "L1i", "L3"]);

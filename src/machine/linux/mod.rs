@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reading_is_quick_enough_to_stand_beside_a_measurement() {
+    fn a_reading_holds_the_counters_and_the_watched_process() {
         reading(std::process::id());
         let (vitals, counters) = reading(std::process::id());
         assert!(vitals.process.is_some());

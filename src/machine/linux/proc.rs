@@ -128,7 +128,8 @@ mod tests {
 
     #[test]
     fn a_status_gives_resident_peak_and_anonymous_memory() {
-        let status = "Name:\tllama\nVmPeak:\t  99999 kB\nVmHWM:\t    1684 kB\nVmRSS:\t    1600 kB\nRssAnon:\t     112 kB\n";
+        let status =
+            "Name:\tllama\nVmPeak:\t  99999 kB\nVmHWM:\t    1684 kB\nVmRSS:\t    1600 kB\nRssAnon:\t     112 kB\n";
         let memory = process_memory(status).expect("VmRSS is there");
         assert_eq!(memory.rss_bytes, 1600 * 1024);
         assert_eq!(memory.rss_peak_bytes, Some(1684 * 1024));
