@@ -33,6 +33,7 @@ pub struct UsageError(pub String);
 impl UsageError {
     /// An [`anyhow::Error`] that ends the program with [`Exit::Usage`].
     #[must_use]
+    #[allow(clippy::new_ret_no_self)] // what callers return is the anyhow error
     pub fn new(message: impl Into<String>) -> anyhow::Error {
         anyhow::Error::new(Self(message.into()))
     }
@@ -41,5 +42,5 @@ impl UsageError {
 /// The exit code of an error.
 #[must_use]
 pub fn of(error: &anyhow::Error) -> Exit {
-    if error.chain().any(|cause| cause.is::<UsageError>()) { Exit::Usage } else { Exit::Nothing }
+    if error.chain().any(<dyn std::error::Error>::is::<UsageError>) { Exit::Usage } else { Exit::Nothing }
 }

@@ -16,6 +16,7 @@ pub mod llama;
 pub mod memory;
 pub mod quantize;
 pub mod synth;
+pub mod text_stream;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};

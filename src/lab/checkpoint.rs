@@ -1,1 +1,131 @@
-//! Checkpoint.
+//! A run's folder while it is written: `run.json` first, then one line of `outcomes.jsonl` for each cell that ended, on the
+//! disk before the next cell begins. What a crash of this program leaves behind can be reported.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::Serialize;
+
+use crate::lab::outcome::{Cell, Outcome};
+
+/// An open run folder.
+#[derive(Debug)]
+pub struct Checkpoint {
+    folder: PathBuf,
+    outcomes: File,
+}
+
+impl Checkpoint {
+    /// Makes the folder and writes `run.json`.
+    ///
+    /// # Errors
+    /// One line naming the folder: it cannot be made or written, the disk is full, or a run is in it already.
+    pub fn create(folder: &Path, run: &impl Serialize) -> anyhow::Result<Self> {
+        let shown = folder.display();
+        if folder.join("run.json").exists() {
+            anyhow::bail!("{shown}: a run is in this folder already; name another with --out");
+        }
+        std::fs::create_dir_all(folder.join("logs"))
+            .with_context(|| format!("{shown}: the run's folder cannot be made; name another with --out"))?;
+        write_synced(&folder.join("run.json"), &serde_json::to_vec_pretty(run)?)?;
+        let path = folder.join("outcomes.jsonl");
+        let outcomes = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .with_context(|| format!("{}: cannot be written", path.display()))?;
+        Ok(Self { folder: folder.to_owned(), outcomes })
+    }
+
+    /// The run's folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where a cell's worker writes its log, relative to the folder: unique, whatever the model is called.
+    #[must_use]
+    pub fn log_name(&self, cell: &Cell) -> String {
+        let base = format!("{}_{}", file_name(&cell.model), file_name(&cell.quant));
+        let free = |name: &String| !self.folder.join(name).exists();
+        std::iter::once(format!("logs/{base}.log"))
+            .chain((2..).map(|n| format!("logs/{base}-{n}.log")))
+            .find(free)
+            .unwrap_or_default() // the numbers do not end
+    }
+
+    /// Appends an outcome and waits until it is on the disk.
+    ///
+    /// # Errors
+    /// The disk is full or gone.
+    pub fn append(&mut self, outcome: &Outcome) -> anyhow::Result<()> {
+        let mut line = serde_json::to_vec(outcome)?;
+        line.push(b'\n');
+        self.outcomes
+            .write_all(&line)
+            .and_then(|()| self.outcomes.sync_data())
+            .with_context(|| format!("{}: cannot be written", self.folder.join("outcomes.jsonl").display()))
+    }
+}
+
+/// Writes a file whole or not at all, and waits until it is on the disk.
+///
+/// # Errors
+/// One line naming the file.
+pub fn write_synced(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let partial = path.with_extension("partial");
+    let write = || {
+        let mut file = File::create(&partial)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&partial, path)
+    };
+    write().inspect_err(|_| drop(std::fs::remove_file(&partial))).with_context(|| {
+        format!("{}: cannot be written", path.display())
+    })
+}
+
+/// A name that is a file's name on every system.
+fn file_name(name: &str) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || "-._".contains(c) { c } else { '-' };
+    let name: String = name.chars().map(safe).collect();
+    name.trim_start_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell(model: &str) -> Cell {
+        Cell { model: model.into(), quant: "Q4_0".into(), path: "x.gguf".into(), size_bytes: 1, synthetic: true }
+    }
+
+    #[test]
+    fn two_models_of_the_same_name_get_a_log_each_and_no_name_leaves_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoint = Checkpoint::create(folder.path(), &"run").unwrap();
+        let first = checkpoint.log_name(&cell("../a b/ü"));
+        assert_eq!(first, "logs/-a-b--_Q4_0.log");
+        std::fs::write(folder.path().join(&first), "").unwrap();
+        assert_eq!(checkpoint.log_name(&cell("../a b/ü")), "logs/-a-b--_Q4_0-2.log");
+    }
+
+    #[test]
+    fn a_folder_that_holds_a_run_is_not_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        Checkpoint::create(folder.path(), &"run").unwrap();
+        let error = Checkpoint::create(folder.path(), &"run").unwrap_err();
+        assert!(error.to_string().contains("a run is in this folder already"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let error = Checkpoint::create(&file.join("run"), &"run").unwrap_err();
+        assert!(error.to_string().contains("file/run: the run's folder cannot be made"), "{error}");
+    }
+}

@@ -1,1 +1,106 @@
-//! Console.
+//! The one place that prints progress: to stderr, as bars on a terminal and as plain lines elsewhere.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::lab::outcome::{Cell, Outcome, Status};
+use crate::profiles::{ProfileName, Progress};
+
+/// Without a terminal, a line about the same thing is printed this often at most.
+const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Prints how far a run is.
+#[derive(Debug)]
+pub struct Console {
+    bar: ProgressBar,
+    is_terminal: bool,
+    cells: usize,
+    /// Number and name of the running cell.
+    cell: String,
+    last_line: Option<Instant>,
+}
+
+impl Console {
+    /// A console for so many cells.
+    #[must_use]
+    pub fn new(cells: usize) -> Self {
+        let is_terminal = std::io::stderr().is_terminal();
+        let target = if is_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(None, target);
+        Self { bar, is_terminal, cells, cell: String::new(), last_line: None }
+    }
+
+    /// A line that stays.
+    pub fn note(&self, line: &str) {
+        if self.is_terminal {
+            self.bar.println(line);
+        } else {
+            eprintln!("{line}");
+        }
+    }
+
+    /// A cell begins; the first one has number 1.
+    pub fn cell_started(&mut self, number: usize, cell: &Cell) {
+        self.cell = format!("[{number}/{}] {} {}", self.cells, cell.model, cell.quant);
+        self.last_line = None;
+        self.show("loading", 0, 100, "");
+    }
+
+    /// The model is being loaded.
+    pub fn loading(&mut self, percent: u8) {
+        self.show("loading", percent.into(), 100, "%");
+    }
+
+    /// A profile is this far.
+    pub fn profile(&mut self, profile: ProfileName, progress: Option<&Progress>) {
+        match progress {
+            Some(p) => self.show(profile.name(), p.done, p.total, &p.unit),
+            None => self.show(profile.name(), 0, 0, "starts"),
+        }
+    }
+
+    /// A cell ended.
+    pub fn cell_ended(&mut self, outcome: &Outcome) {
+        self.bar.set_length(0);
+        let seconds = outcome.duration_seconds;
+        let what = match (outcome.status, &outcome.reason) {
+            (Status::Measured, None) => format!("measured in {seconds:.1} s"),
+            (Status::Measured, Some(reason)) => format!("measured in {seconds:.1} s; {reason}"),
+            (Status::Failed, reason) => format!("failed after {seconds:.1} s: {}", reason.as_deref().unwrap_or("no reason")),
+            (Status::Skipped, reason) => format!("skipped: {}", reason.as_deref().unwrap_or("no reason")),
+        };
+        self.note(&format!("{} {what}", self.cell));
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn show(&mut self, what: &str, done: u64, total: u64, unit: &str) {
+        if self.is_terminal {
+            let template = if total > 0 {
+                "{prefix} {msg:20!} [{bar:30}] {pos}/{len} {elapsed}"
+            } else {
+                "{prefix} {msg:20!} {spinner} {elapsed}"
+            };
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                self.bar.set_style(style.progress_chars("=> "));
+            }
+            self.bar.set_prefix(self.cell.clone());
+            self.bar.set_message(format!("{what} {unit}").trim_end().to_owned());
+            self.bar.set_length(total);
+            self.bar.set_position(done);
+            return;
+        }
+        let is_first = done == 0;
+        if is_first || self.last_line.is_none_or(|last| last.elapsed() >= PLAIN_INTERVAL) {
+            self.last_line = Some(Instant::now());
+            let numbers = if total > 0 && !is_first { format!(" {done}/{total}") } else { String::new() };
+            let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
+            eprintln!("{} {what}{numbers}{unit}", self.cell);
+        }
+    }
+}

@@ -1,5 +1,191 @@
-//! vitals
+//! How the machine is doing right now: a [`Snapshot`] before and one after a measurement tell what disturbed it.
+//!
+//! ```no_run
+//! use sweetspot::machine::vitals::Snapshot;
+//! let worker = std::process::id();
+//! let start = Snapshot::take(worker);
+//! // … the measurement …
+//! let span = start.until(&Snapshot::take(worker));
+//! for warning in span.warnings() {
+//!     eprintln!("{warning}");
+//! }
+//! ```
+//!
+//! Left out on purpose: judging a measurement by it; the reports only show what was there.
+
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
 use serde::{Deserialize, Serialize};
-/// What went on.
+
+use super::{gpu, platform};
+
+pub use super::span::{NoiseWarning, VitalsSpan};
+
+/// One reading. What cannot be read is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct VitalsSpan {}
+#[serde(deny_unknown_fields)]
+pub struct Vitals {
+    /// Degrees Celsius of the hottest sensor of the processor.
+    pub temperature_c: Option<f64>,
+    /// Clock of the processor, mean over its cores.
+    pub frequency_mhz: Option<f64>,
+    /// What is used of the swap areas.
+    pub swap_used_bytes: Option<u64>,
+    /// Memory of the watched process.
+    pub process: Option<ProcessMemory>,
+    /// Graphics processors, in the driver's order.
+    pub gpus: Vec<GpuVitals>,
+}
+
+impl Vitals {
+    /// Reads them now, with the memory of process `pid`.
+    #[must_use]
+    pub fn sample(pid: u32) -> Self {
+        Snapshot::take(pid).vitals
+    }
+}
+
+/// RAM that a process takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessMemory {
+    /// Resident now, mapped files included (`VmRSS`).
+    pub rss_bytes: u64,
+    /// The most that ever was resident (`VmHWM`).
+    pub rss_peak_bytes: Option<u64>,
+    /// The part of it that no file backs (`RssAnon`): the memory that a model takes besides its file.
+    pub rss_anon_bytes: Option<u64>,
+}
+
+/// How a graphics processor is doing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GpuVitals {
+    /// Degrees Celsius of the chip.
+    pub temperature_c: Option<f64>,
+    /// Clock of the multiprocessors.
+    pub clock_mhz: Option<f64>,
+    /// Power drawn.
+    pub power_watts: Option<f64>,
+    /// Memory in use, by all processes.
+    pub memory_used_bytes: Option<u64>,
+    /// Why the clock is held back; empty when it is not.
+    pub throttle_reasons: Vec<String>,
+}
+
+/// Counters that only grow; two readings of them tell what happened in between. `None` where the system has none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counters {
+    /// CPU time of all processes, interrupts and stolen time, in ticks over all CPUs.
+    pub(super) busy_ticks: Option<u64>,
+    /// The same and idle time.
+    pub(super) all_ticks: Option<u64>,
+    /// CPU time of this process, the watched one and what they reaped, in the same ticks.
+    pub(super) own_ticks: Option<u64>,
+    /// Pages read from swap, by anyone.
+    pub(super) swap_in_pages: Option<u64>,
+    /// Pages written to swap, by anyone.
+    pub(super) swap_out_pages: Option<u64>,
+    /// Times that the processor slowed itself down because of heat or power.
+    pub(super) throttle_events: Option<u64>,
+    /// Time that a control group's CPU quota held threads back.
+    pub(super) quota_throttled: Option<Duration>,
+}
+
+/// A reading at a moment. Takes well under 1 ms on Linux (a GPU's driver may need more).
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub(super) at: Instant,
+    pub(super) vitals: Vitals,
+    pub(super) counters: Counters,
+}
+
+impl Snapshot {
+    /// Reads everything now. `pid` is the process that computes; its CPU time and this process's own count as ours, all
+    /// other CPU time as other load. Give this process's own id where it computes itself.
+    #[must_use]
+    pub fn take(pid: u32) -> Self {
+        let (mut vitals, counters) = platform::reading(pid);
+        vitals.gpus = gpu::vitals();
+        Self { at: Instant::now(), vitals, counters }
+    }
+
+    /// The reading.
+    #[must_use]
+    pub fn vitals(&self) -> &Vitals {
+        &self.vitals
+    }
+
+    /// What happened from this reading to a later one.
+    #[must_use]
+    pub fn until(&self, later: &Self) -> VitalsSpan {
+        VitalsSpan::over(&[self.clone(), later.clone()])
+    }
+}
+
+/// Takes snapshots from a thread of its own while something long runs, so that a dip in the middle is seen too.
+#[derive(Debug)]
+pub struct VitalsSampler {
+    stop: Sender<()>,
+    thread: JoinHandle<Vec<Snapshot>>,
+}
+
+impl VitalsSampler {
+    /// Starts: one snapshot now and one every `period`. A period of a second or more costs nothing that can be measured.
+    #[must_use]
+    pub fn start(pid: u32, period: Duration) -> Self {
+        let (stop, stopped) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let mut snapshots = vec![Snapshot::take(pid)];
+            while stopped.recv_timeout(period) == Err(RecvTimeoutError::Timeout) {
+                snapshots.push(Snapshot::take(pid));
+            }
+            snapshots.push(Snapshot::take(pid));
+            snapshots
+        });
+        Self { stop, thread }
+    }
+
+    /// Stops after a last snapshot; all of them, oldest first, at least two.
+    #[must_use]
+    pub fn finish(self) -> Vec<Snapshot> {
+        drop(self.stop);
+        self.thread.join().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_knows_the_memory_of_the_watched_process() {
+        let ballast = std::hint::black_box(vec![1_u8; 32 << 20]);
+        let process = Vitals::sample(std::process::id()).process.expect("this process exists");
+        assert!(process.rss_bytes >= ballast.len() as u64, "{process:?}");
+        assert!(process.rss_peak_bytes.is_none_or(|peak| peak >= process.rss_bytes), "{process:?}");
+    }
+
+    #[test]
+    fn a_process_that_is_gone_has_no_memory_and_the_rest_is_read_all_the_same() {
+        let vitals = Vitals::sample(u32::MAX - 1);
+        assert_eq!(vitals.process, None);
+        assert_eq!(vitals.swap_used_bytes.is_some(), Vitals::sample(std::process::id()).swap_used_bytes.is_some());
+    }
+
+    #[test]
+    fn a_sampler_gives_the_first_and_the_last_moment_even_when_stopped_at_once() {
+        let snapshots = VitalsSampler::start(std::process::id(), Duration::from_secs(3600)).finish();
+        assert_eq!(snapshots.len(), 2);
+        assert!(snapshots[0].at <= snapshots[1].at);
+    }
+
+    #[test]
+    fn a_sampler_takes_snapshots_in_between() {
+        let sampler = VitalsSampler::start(std::process::id(), Duration::from_millis(1));
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(sampler.finish().len() > 2);
+    }
+}

@@ -1,5 +1,33 @@
-//! Pure numbers.
+//! Pure numbers: [`summary`] for location and spread, [`histogram`] for the percentiles of many latencies, [`confidence`] for
+//! how sure a number is. No clock, no file, no print.
+//!
+//! Left out on purpose: what a number means for a person ([`crate::verdict`]), and outlier removal: a slow token is one that
+//! somebody waited for, so it stays in.
 
 pub mod confidence;
 pub mod histogram;
 pub mod summary;
+
+pub use confidence::Interval;
+pub use histogram::Histogram;
+pub use summary::Summary;
+
+/// A count or a number of nanoseconds as a float; exact up to 2^53 (104 days of nanoseconds).
+#[must_use]
+#[allow(clippy::cast_precision_loss)]
+pub fn float(n: u64) -> f64 {
+    n as f64
+}
+
+/// `part / whole`, absent where that is no finite number.
+#[must_use]
+pub fn ratio(part: f64, whole: f64) -> Option<f64> {
+    let ratio = part / whole;
+    ratio.is_finite().then_some(ratio)
+}
+
+/// The middle of the samples (the mean of the middle two); absent without samples or with one that is not finite.
+#[must_use]
+pub fn median(samples: &[f64]) -> Option<f64> {
+    summary::sorted(samples).map(|sorted| summary::percentile(&sorted, 50.0))
+}

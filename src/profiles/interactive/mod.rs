@@ -3,6 +3,7 @@
 
 mod measure;
 mod metrics;
+pub mod prompts;
 mod thresholds;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use crate::engine::{ContextParams, Sampling};
 
 pub use measure::run;
 pub use metrics::{Summary, metrics, summarize};
-pub use thresholds::{interpretation, rating};
+pub use thresholds::{Criterion, criteria, interpretation, rating};
 
 /// What the loop needs to know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,14 +1,196 @@
-//! The thresholds.
-use super::Summary;
+//! What the numbers of the interactive profile mean for a person: thresholds with their sources, a rating, one or two
+//! sentences. `docs/method.md` gives the same table.
 
-/// Rating.
-#[must_use]
-pub fn rating(_summary: &Summary) -> u8 {
-    todo!()
+use super::Summary;
+use crate::profiles::EndedBy;
+use crate::verdict::Rating;
+use crate::verdict::interpretation::{
+    READING_WORDS_PER_MINUTE, against_reading, counted, number, seconds, words_per_minute,
+};
+use crate::verdict::rating::Scale;
+
+/// Seconds to the first token. 1 s is the limit for a flow of thought that is not interrupted and 10 s that for keeping
+/// attention on the dialogue: Nielsen, "Usability Engineering" (1993), chapter 5, after Miller (1968). After 30 s people
+/// have turned to something else.
+pub const TTFT_SECONDS: Scale = Scale::AtMost([1.0, 3.0, 10.0, 30.0]);
+
+/// Tokens per second after the first. People read about 5.3 tokens a second (238 words a minute, 0.75 words a token): 7 is
+/// ahead of most readers, 15 of those who skim, 30 feels like a page that is simply there. Below 2 an answer of 256 tokens
+/// takes more than two minutes.
+pub const TOKENS_PER_SECOND: Scale = Scale::AtLeast([30.0, 15.0, 7.0, 2.0]);
+
+/// Standard deviation of the gaps in percent of their mean. Up to a fifth a stream looks even; at 100 % the gaps are as
+/// irregular as rain (an exponential distribution), and the stream stutters. Unevenness alone never fails a model.
+pub const VARIANCE_PERCENT: Scale = Scale::AtMost([20.0, 50.0, 100.0, f64::INFINITY]);
+
+/// A gap that is shorter than reading one word is not seen: where 99 % of the gaps are, variance is good at least.
+const UNSEEN_GAP_MS: f64 = 60_000.0 / READING_WORDS_PER_MINUTE;
+
+/// A confidence interval wider than this, in percent of its median, is worth a word.
+const WIDE_INTERVAL_PERCENT: f64 = 10.0;
+
+/// One criterion of the rating.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Criterion {
+    /// The metric's name.
+    pub metric: &'static str,
+    /// Its grade.
+    pub rating: Rating,
 }
 
-/// Words.
+/// The grades of the single numbers; a number that the samples do not define fails, but for the variance, which needs three
+/// tokens and is then left out.
 #[must_use]
-pub fn interpretation(_summary: &Summary) -> String {
-    todo!()
+pub fn criteria(summary: &Summary) -> Vec<Criterion> {
+    let rate = |scale: Scale, value: Option<f64>| value.map_or(Rating::Failed, |value| scale.rate(value));
+    let ttft = rate(TTFT_SECONDS, summary.ttft_seconds.map(|ttft| ttft.median));
+    let speed = rate(TOKENS_PER_SECOND, summary.tokens_per_second.map(|speed| speed.median));
+    let mut criteria = vec![
+        Criterion { metric: "ttft_seconds", rating: ttft },
+        Criterion { metric: "tokens_per_second", rating: speed },
+    ];
+    if let (Some(variance), Some(itl)) = (summary.variance_percent, summary.itl_ms) {
+        let unseen = if itl.p99 <= UNSEEN_GAP_MS { Rating::Good } else { Rating::Failed };
+        criteria.push(Criterion { metric: "variance_percent", rating: VARIANCE_PERCENT.rate(variance).max(unseen) });
+    }
+    criteria
+}
+
+/// The worst of the [`criteria`].
+#[must_use]
+pub fn rating(summary: &Summary) -> Rating {
+    Rating::worst(criteria(summary).iter().map(|criterion| criterion.rating)).unwrap_or(Rating::Failed)
+}
+
+/// What it will feel like, in plain sentences, and what the reader should know about the numbers.
+#[must_use]
+pub fn interpretation(summary: &Summary) -> String {
+    let Some(ttft) = summary.ttft_seconds else {
+        return "No request gave a first token.".to_owned();
+    };
+    let mut sentences = vec![match summary.tokens_per_second {
+        Some(speed) => format!(
+            "The first word comes after {}; then {} tokens/s, about {} words a minute, {}.",
+            seconds(ttft.median),
+            number(speed.median),
+            number(words_per_minute(speed.median).round()),
+            against_reading(speed.median)
+        ),
+        None => format!(
+            "The first word comes after {}; no answer had a second token, so there is no speed.",
+            seconds(ttft.median)
+        ),
+    }];
+    sentences.extend(unevenness(summary));
+    sentences.extend(early_ends(summary));
+    sentences.extend(uncertainty(summary));
+    if summary.fallback_template {
+        sentences.push("The model has no chat template of its own; a plain fallback was used.".to_owned());
+    }
+    sentences.join(" ")
+}
+
+fn unevenness(summary: &Summary) -> Option<String> {
+    let (variance, itl) = (summary.variance_percent?, summary.itl_ms?);
+    let visible = itl.p99 > UNSEEN_GAP_MS && VARIANCE_PERCENT.rate(variance) < Rating::Good;
+    visible.then(|| format!("The stream stutters: one gap in a hundred is longer than {} ms.", number(itl.p99)))
+}
+
+fn early_ends(summary: &Summary) -> Option<String> {
+    (summary.requests_ended_early > 0).then(|| {
+        format!(
+            "The model ended {} early; further prompts filled up the {} tokens of a repetition.",
+            counted(summary.requests_ended_early, "answer"),
+            summary.target_tokens
+        )
+    })
+}
+
+fn uncertainty(summary: &Summary) -> Option<String> {
+    if summary.generations_ended_by == EndedBy::Confidence {
+        return None;
+    }
+    let repetitions = counted(summary.repetitions, "repetition");
+    let Some(interval) = summary.tokens_per_second_interval else {
+        return Some(format!("{repetitions} are too few for a confidence interval of the speed.").replacen(
+            "1 repetition are",
+            "1 repetition is",
+            1,
+        ));
+    };
+    let width = interval.relative_width_percent(summary.tokens_per_second?.median)?;
+    (width > WIDE_INTERVAL_PERCENT)
+        .then(|| format!("The speed is uncertain: {repetitions} left its 95 % interval {} % wide.", number(width)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profiles::interactive::metrics::tests::{request, samples};
+    use crate::profiles::interactive::{Purpose, Samples, Stop, summarize};
+
+    /// Six repetitions with one gap for each of the `gaps`, after a TTFT, all in milliseconds.
+    fn chat(ttft: u64, gaps: &[u64]) -> Samples {
+        samples((0..6).map(|repetition| request(Purpose::Generation, repetition, ttft, gaps)).collect())
+    }
+
+    #[test]
+    fn a_quick_even_stream_is_excellent() {
+        let summary = summarize(&chat(200, &[20; 50]));
+        assert_eq!(rating(&summary), Rating::Excellent);
+        assert_eq!(
+            interpretation(&summary),
+            "The first word comes after 0.20 s; then 50.0 tokens/s, about 2250 words a minute, 9 times as fast as people read."
+        );
+    }
+
+    #[test]
+    fn the_worst_criterion_decides() {
+        assert_eq!(rating(&summarize(&chat(5_000, &[20; 50]))), Rating::Acceptable);
+        assert_eq!(rating(&summarize(&chat(200, &[400; 50]))), Rating::Poor);
+        assert_eq!(rating(&summarize(&chat(31_000, &[20; 50]))), Rating::Failed);
+    }
+
+    #[test]
+    fn unevenness_counts_only_where_it_can_be_seen() {
+        let mut unseen = [10; 50];
+        unseen[0] = 200;
+        assert_eq!(rating(&summarize(&chat(200, &unseen))), Rating::Good);
+        let mut stutter = [10; 50];
+        stutter[0] = 2_000;
+        let summary = summarize(&chat(200, &stutter));
+        assert_eq!(rating(&summary), Rating::Poor);
+        assert!(interpretation(&summary).contains("The stream stutters"), "{}", interpretation(&summary));
+    }
+
+    #[test]
+    fn a_model_that_says_one_token_has_no_speed_and_fails() {
+        let summary = summarize(&chat(200, &[]));
+        assert_eq!(rating(&summary), Rating::Failed);
+        assert!(interpretation(&summary).contains("no answer had a second token"));
+    }
+
+    #[test]
+    fn early_ends_and_a_fallback_template_are_mentioned() {
+        let mut chat = chat(200, &[20; 10]);
+        chat.requests[0].stop = Stop::EndOfGeneration;
+        chat.fallback_template = true;
+        let words = interpretation(&summarize(&chat));
+        assert!(words.contains("The model ended 1 answer early"), "{words}");
+        assert!(words.contains("no chat template of its own"), "{words}");
+    }
+
+    #[test]
+    fn too_few_repetitions_and_a_wide_interval_are_mentioned_when_the_limit_ended_them() {
+        let mut few = samples(vec![request(Purpose::Generation, 0, 200, &[20; 10])]);
+        few.generations_ended_by = EndedBy::Limit;
+        assert!(interpretation(&summarize(&few)).contains("1 repetition is too few"));
+
+        let gaps = [10, 12, 14, 16, 18, 20];
+        let all = gaps.iter().zip(0..).map(|(&gap, i)| request(Purpose::Generation, i, 200, &[gap; 10])).collect();
+        let mut noisy = samples(all);
+        noisy.generations_ended_by = EndedBy::Limit;
+        let words = interpretation(&summarize(&noisy));
+        assert!(words.contains("6 repetitions left its 95 % interval"), "{words}");
+    }
 }

@@ -1,8 +1,4 @@
-//! llama.cpp, safely: the one file with `unsafe`.
-//!
-//! Models, vocabularies and the backend come from the safe crate `llama-cpp-2`. Contexts are made here, over its `-sys`
-//! crate, because the safe crate's context offers neither the memory breakdown, nor the abort callback, nor
-//! `n_outputs_max`. The memory breakdown and the quantizer's mixes come from the C++ shim (`vendor/llama-shim`).
+//! The quantizer's choice of tensor types, through the C++ shim (`vendor/llama-shim`).
 
 use std::ffi::{CString, c_char};
 

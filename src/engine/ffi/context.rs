@@ -1,0 +1,273 @@
+//! A `llama_context` that borrows its model, with the sampler that picks from its logits.
+
+use std::ffi::{CStr, c_char, c_void};
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+use llama_cpp_2::model::LlamaModel;
+use llama_cpp_sys_2 as sys;
+
+use super::log::last_error;
+use super::model::raw;
+use crate::engine::{
+    AbortHandle, BufferUse, ContextParams, EngineError, FlashAttention, KvType, MemoryBreakdown, Sampling,
+};
+
+/// The only sequence there is.
+const SEQUENCE: sys::llama_seq_id = 0;
+
+/// Most buffer types that a context can be spread over; ggml has at most 16 devices with a few types each.
+const MAX_BUFFERS: usize = 128;
+
+/// KV cache, compute buffers and a sampler.
+///
+/// Not `Send`: llama.cpp ties nothing to a thread, but nobody needs to move one.
+pub struct Context<'m> {
+    raw: NonNull<sys::llama_context>,
+    sampler: Sampler,
+    n_vocab: usize,
+    /// Its address is with llama.cpp for as long as the context lives.
+    _abort: Box<AbortHandle>,
+    model: PhantomData<&'m LlamaModel>,
+}
+
+impl<'m> Context<'m> {
+    /// Allocates the KV cache and the compute buffers; with a `no_alloc` model only counts them.
+    ///
+    /// # Errors
+    /// [`EngineError::ContextNotCreated`], mostly because memory cannot be had.
+    pub fn new(model: &'m LlamaModel, params: &ContextParams) -> Result<Self, EngineError> {
+        let abort = Box::new(params.abort.clone());
+        let _ = last_error(); // what was logged before is not about this
+        let raw_params = raw_params(params, &abort);
+        // SAFETY: the model is alive and stays borrowed for as long as this context lives; the only pointer in the
+        // parameters is the abort handle's, which is boxed and dropped after the context.
+        let context = unsafe { sys::llama_init_from_model(raw(model), raw_params) };
+        let context = NonNull::new(context).ok_or_else(|| EngineError::ContextNotCreated {
+            n_ctx: params.n_ctx,
+            reason: last_error().unwrap_or_else(|| "llama.cpp gave no reason".to_owned()),
+        })?;
+        let n_vocab = usize::try_from(model.n_vocab()).unwrap_or(0);
+        Ok(Self { raw: context, sampler: Sampler::new(&Sampling::Greedy), n_vocab, _abort: abort, model: PhantomData })
+    }
+
+    /// Size in tokens, as llama.cpp rounded it.
+    pub fn n_ctx(&self) -> u32 {
+        // SAFETY: the context is alive.
+        unsafe { sys::llama_n_ctx(self.raw.as_ptr()) }
+    }
+
+    /// Computes at most `n_batch` tokens after those in the cache; logits of the last one.
+    ///
+    /// # Errors
+    /// llama.cpp's return code where it is not 0.
+    pub fn decode(&mut self, tokens: &[i32]) -> Result<(), i32> {
+        let n_tokens = i32::try_from(tokens.len()).map_err(|_| -1)?;
+        // SAFETY: the context is alive; the batch points to `n_tokens` tokens, which llama.cpp reads during the call and
+        // does not write (its signature lacks the const).
+        let code = unsafe {
+            let batch = sys::llama_batch_get_one(tokens.as_ptr().cast_mut(), n_tokens);
+            sys::llama_decode(self.raw.as_ptr(), batch)
+        };
+        if code == 0 { Ok(()) } else { Err(code) }
+    }
+
+    /// Waits until all work is done.
+    pub fn synchronize(&mut self) {
+        // SAFETY: the context is alive and borrowed mutably.
+        unsafe { sys::llama_synchronize(self.raw.as_ptr()) }
+    }
+
+    /// Replaces the sampler.
+    pub fn set_sampling(&mut self, sampling: &Sampling) {
+        self.sampler = Sampler::new(sampling);
+    }
+
+    /// Picks from the logits of the last token. The caller has decoded one.
+    pub fn sample(&mut self) -> i32 {
+        // SAFETY: sampler and context are alive; index -1 is the last row of logits, and llama.cpp waits for it.
+        unsafe { sys::llama_sampler_sample(self.sampler.0.as_ptr(), self.raw.as_ptr(), -1) }
+    }
+
+    /// The logits of the last token, or nothing where llama.cpp has none.
+    pub fn logits(&mut self) -> &[f32] {
+        // SAFETY: the context is alive and borrowed mutably for as long as the slice lives; a row has `n_vocab` numbers.
+        unsafe {
+            let row = sys::llama_get_logits_ith(self.raw.as_ptr(), -1);
+            if row.is_null() { &[] } else { std::slice::from_raw_parts(row, self.n_vocab) }
+        }
+    }
+
+    /// Empties the cache; its bytes stay as they are.
+    pub fn clear(&mut self) {
+        // SAFETY: the context is alive; every context of a generating model has a memory, and null is checked by llama.cpp.
+        unsafe { sys::llama_memory_clear(sys::llama_get_memory(self.raw.as_ptr()), false) }
+    }
+
+    /// Tokens in the cache.
+    pub fn n_past(&self) -> u32 {
+        // SAFETY: the context is alive; -1 stands for an empty sequence.
+        let last = unsafe { sys::llama_memory_seq_pos_max(sys::llama_get_memory(self.raw.as_ptr()), SEQUENCE) };
+        u32::try_from(last + 1).unwrap_or(0)
+    }
+
+    /// The sequence's state; empty where llama.cpp cannot give it.
+    pub fn snapshot(&mut self) -> Vec<u8> {
+        // SAFETY: the context is alive; llama.cpp writes at most `bytes.len()` bytes and says how many.
+        unsafe {
+            let mut bytes = vec![0; sys::llama_state_seq_get_size(self.raw.as_ptr(), SEQUENCE)];
+            let n = sys::llama_state_seq_get_data(self.raw.as_ptr(), bytes.as_mut_ptr(), bytes.len(), SEQUENCE);
+            bytes.truncate(n);
+            bytes
+        }
+    }
+
+    /// Sets the sequence's state; false where it does not fit.
+    pub fn restore(&mut self, snapshot: &[u8]) -> bool {
+        if snapshot.is_empty() {
+            return false;
+        }
+        // SAFETY: the context is alive; llama.cpp reads at most `snapshot.len()` bytes and checks their contents.
+        unsafe { sys::llama_state_seq_set_data(self.raw.as_ptr(), snapshot.as_ptr(), snapshot.len(), SEQUENCE) != 0 }
+    }
+
+    /// Exact bytes per buffer type.
+    pub fn memory(&self) -> MemoryBreakdown {
+        let mut rows = [const { RawBufferUse::EMPTY }; MAX_BUFFERS];
+        #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // 128
+        // SAFETY: the context is alive; the shim writes at most MAX_BUFFERS rows.
+        let n = unsafe { sweetspot_memory_breakdown(self.raw.as_ptr(), rows.as_mut_ptr(), MAX_BUFFERS as i32) };
+        let n = usize::try_from(n).unwrap_or(0).min(MAX_BUFFERS);
+        let mut buffers: Vec<_> = rows[..n].iter().map(RawBufferUse::to_buffer_use).collect();
+        buffers.sort_by(|a, b| a.name.cmp(&b.name)); // llama.cpp orders them by address
+        MemoryBreakdown { buffers }
+    }
+}
+
+impl Drop for Context<'_> {
+    fn drop(&mut self) {
+        // SAFETY: made by llama_init_from_model and freed once.
+        unsafe { sys::llama_free(self.raw.as_ptr()) }
+    }
+}
+
+fn raw_params(params: &ContextParams, abort: &AbortHandle) -> sys::llama_context_params {
+    // SAFETY: takes nothing and returns a plain struct.
+    let mut raw = unsafe { sys::llama_context_default_params() };
+    let n_threads = i32::try_from(params.n_threads).unwrap_or(i32::MAX);
+    raw.n_ctx = params.n_ctx;
+    raw.n_batch = params.n_batch;
+    raw.n_ubatch = params.n_ubatch;
+    raw.n_seq_max = 1;
+    raw.n_outputs_max = params.n_outputs_max;
+    raw.n_threads = n_threads;
+    raw.n_threads_batch = n_threads;
+    raw.type_k = ggml_type(params.type_k);
+    raw.type_v = ggml_type(params.type_v);
+    raw.flash_attn_type = match params.flash_attention {
+        FlashAttention::Auto => sys::LLAMA_FLASH_ATTN_TYPE_AUTO,
+        FlashAttention::Off => sys::LLAMA_FLASH_ATTN_TYPE_DISABLED,
+        FlashAttention::On => sys::LLAMA_FLASH_ATTN_TYPE_ENABLED,
+    };
+    raw.swa_full = false; // a sliding window's cache is as large as the window, as llama.cpp's programs have it
+    raw.abort_callback = Some(ask_abort);
+    raw.abort_callback_data = std::ptr::from_ref(abort).cast_mut().cast();
+    raw
+}
+
+fn ggml_type(kv: KvType) -> sys::ggml_type {
+    match kv {
+        KvType::F32 => sys::GGML_TYPE_F32,
+        KvType::F16 => sys::GGML_TYPE_F16,
+        KvType::Bf16 => sys::GGML_TYPE_BF16,
+        KvType::Q8_0 => sys::GGML_TYPE_Q8_0,
+        KvType::Q4_0 => sys::GGML_TYPE_Q4_0,
+        KvType::Q4_1 => sys::GGML_TYPE_Q4_1,
+        KvType::Iq4Nl => sys::GGML_TYPE_IQ4_NL,
+        KvType::Q5_0 => sys::GGML_TYPE_Q5_0,
+        KvType::Q5_1 => sys::GGML_TYPE_Q5_1,
+    }
+}
+
+unsafe extern "C" fn ask_abort(handle: *mut c_void) -> bool {
+    // SAFETY: `handle` is the boxed AbortHandle of the context that asks, which outlives the context.
+    unsafe { &*handle.cast::<AbortHandle>() }.ask()
+}
+
+/// A chain of llama.cpp's samplers.
+struct Sampler(NonNull<sys::llama_sampler>);
+
+impl Sampler {
+    fn new(sampling: &Sampling) -> Self {
+        // SAFETY: the constructors take plain numbers and never fail but by running out of memory, which aborts; the chain
+        // owns what is added to it.
+        unsafe {
+            let mut params = sys::llama_sampler_chain_default_params();
+            params.no_perf = true;
+            let chain =
+                NonNull::new(sys::llama_sampler_chain_init(params)).expect("llama.cpp aborts when out of memory");
+            let add = |sampler| sys::llama_sampler_chain_add(chain.as_ptr(), sampler);
+            match *sampling {
+                Sampling::Greedy => add(sys::llama_sampler_init_greedy()),
+                Sampling::Seeded { seed, temperature, top_k, top_p, min_p } => {
+                    add(sys::llama_sampler_init_top_k(i32::try_from(top_k).unwrap_or(i32::MAX)));
+                    add(sys::llama_sampler_init_top_p(top_p, 1));
+                    add(sys::llama_sampler_init_min_p(min_p, 1));
+                    add(sys::llama_sampler_init_temp(temperature));
+                    add(sys::llama_sampler_init_dist(seed));
+                }
+            }
+            Self(chain)
+        }
+    }
+}
+
+impl Drop for Sampler {
+    fn drop(&mut self) {
+        // SAFETY: made by llama_sampler_chain_init and freed once.
+        unsafe { sys::llama_sampler_free(self.0.as_ptr()) }
+    }
+}
+
+/// `struct sweetspot_buffer_use` of the shim.
+#[repr(C)]
+struct RawBufferUse {
+    name: *const c_char,
+    device_name: *const c_char,
+    device_type: i32,
+    is_host: i32,
+    model_bytes: u64,
+    context_bytes: u64,
+    compute_bytes: u64,
+}
+
+impl RawBufferUse {
+    const EMPTY: Self = Self {
+        name: std::ptr::null(),
+        device_name: std::ptr::null(),
+        device_type: -1,
+        is_host: 0,
+        model_bytes: 0,
+        context_bytes: 0,
+        compute_bytes: 0,
+    };
+
+    fn to_buffer_use(&self) -> BufferUse {
+        let text = |s: *const c_char| {
+            // SAFETY: null, or a NUL-terminated name of ggml's that lives as long as the program.
+            if s.is_null() { String::new() } else { unsafe { CStr::from_ptr(s) }.to_string_lossy().into_owned() }
+        };
+        BufferUse {
+            name: text(self.name),
+            device: text(self.device_name),
+            is_host: self.is_host != 0,
+            weights_bytes: self.model_bytes,
+            kv_bytes: self.context_bytes,
+            compute_bytes: self.compute_bytes,
+        }
+    }
+}
+
+unsafe extern "C" {
+    fn sweetspot_memory_breakdown(context: *const sys::llama_context, out: *mut RawBufferUse, capacity: i32) -> i32;
+}

@@ -1,0 +1,15 @@
+//! llama.cpp, safely: the one folder with `unsafe`.
+//!
+//! Models, vocabularies and the backend come from the safe crate `llama-cpp-2`. Contexts are made here, over its `-sys`
+//! crate, because the safe crate's context offers neither the memory breakdown, nor the abort callback, nor
+//! `n_outputs_max`. The memory breakdown and the quantizer's mixes come from the C++ shim (`vendor/llama-shim`).
+
+mod context;
+mod log;
+mod model;
+mod quant;
+
+pub use context::Context;
+pub use log::{last_error, route_log_to_stderr};
+pub use model::{backend_names, description, quantization, system_info};
+pub use quant::{QuantDesc, QuantTensor, quant_types};
