@@ -301,11 +301,17 @@ impl RandomTokens {
     }
 
     fn next(&mut self) -> Token {
+        Token::try_from(self.number() % self.n_vocab).unwrap_or(0) // a vocabulary's size fits a token
+    }
+
+    fn number(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^= z >> 31;
-        Token::try_from(z % self.n_vocab).unwrap_or(0) // a vocabulary's size fits a token
+        z ^ (z >> 31)
     }
 }
+
+#[cfg(test)]
+mod tests;
