@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use tokio::sync::watch;
 
 use crate::engine::quantize::Quant;
 use crate::engine::{FlashAttention, KvType, Sampling};
@@ -217,7 +216,7 @@ fn limits(args: &Args, machine: &Machine) -> anyhow::Result<Limits> {
     };
     let available = crate::machine::memory::available_bytes();
     Ok(Limits {
-        threads: machine.compute_threads(),
+        threads: machine.default_threads(),
         memory_bytes: given.or(Some(available).filter(|&bytes| bytes > 0)),
         memory_limit_was_given: given.is_some(),
     })
