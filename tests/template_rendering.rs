@@ -7,6 +7,7 @@ use jiff::civil::date;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use sweetspot::engine::ModelInfo;
 use sweetspot::engine::chat::{ChatError, ChatTemplate, Conversation, Message, ModelTemplates, RenderInput};
 
 #[derive(Deserialize)]
@@ -138,7 +139,8 @@ fn a_model_without_a_template_gets_chatml_and_says_so() {
     assert_eq!(template.render(&input).unwrap(), format!("{prompt}<|im_start|>assistant\n"));
     input.add_generation_prompt = false;
     assert_eq!(template.render(&input).unwrap(), prompt);
-    assert!(!templates(Some(""), &[]).choose(false).unwrap().is_fallback());
+    assert!(templates(Some(" \n"), &[]).choose(false).unwrap().is_fallback());
+    assert!(!templates(Some("x"), &[]).choose(false).unwrap().is_fallback());
 }
 
 #[test]
@@ -151,4 +153,66 @@ fn a_compiled_template_renders_the_same_again_and_from_many_threads() {
             scope.spawn(|| (0..50).for_each(|_| assert_eq!(template.render(&input()).unwrap(), first)));
         }
     });
+}
+
+fn model_info() -> ModelInfo {
+    ModelInfo {
+        name: "Tiny".to_owned(),
+        architecture: "llama".to_owned(),
+        description: "llama 1M F16".to_owned(),
+        quantization: "F16".to_owned(),
+        size_bytes: 1,
+        n_params: 1,
+        n_layer: 1,
+        n_embd: 1,
+        n_head: 1,
+        n_head_kv: 1,
+        n_vocab: 1,
+        n_ctx_train: 1,
+        bos: Some(1),
+        adds_bos: true,
+        bos_text: "<s>".to_owned(),
+        eos_text: String::new(),
+        chat_template: Some("{{ bos_token }}{{ eos_token is defined }}{{ messages[0].content }}".to_owned()),
+        named_templates: vec![("tool_use".to_owned(), "{{ tools[0].name }}".to_owned())],
+        synthetic: false,
+    }
+}
+
+#[test]
+fn a_loaded_models_template_renders_with_its_own_tokens() {
+    let info = model_info();
+    let mut input = RenderInput::new(vec![Message::new("user", "hi")]).with_tokens_of(&info);
+    let template = ChatTemplate::for_model(&info, false).unwrap();
+    assert_eq!(template.name(), "Tiny: tokenizer.chat_template");
+    assert_eq!(template.render(&input).unwrap(), "<s>Falsehi");
+    input.tools = Some(vec![json!({"name": "search"})]);
+    assert_eq!(ChatTemplate::for_model(&info, true).unwrap().render(&input).unwrap(), "search");
+}
+
+#[test]
+fn what_is_no_conversation_is_refused_with_the_place_and_the_reason() {
+    for (text, says) in [
+        ("{", "not JSON: EOF"),
+        ("3", "expected a list of messages, or an object with `messages`; found a number"),
+        (r#"{"tools": []}"#, "found an object without them"),
+        (r#"{"messages": "x"}"#, "found text"),
+        (r#"{"messages": [], "tool": []}"#, "unknown key `tool`"),
+        (r#"{"messages": [], "tools": {}}"#, "`tools` must be a list; found an object"),
+        (r#"[{"role": "user"}, "x"]"#, "message 2: it must be an object; found text"),
+        (r#"[{"content": "x"}]"#, "message 1: it has no `role`"),
+        (r#"[{"role": null}]"#, "message 1: `role` must be text; found null"),
+    ] {
+        let error = Conversation::parse(text).unwrap_err().to_string();
+        assert!(error.contains(says), "{text}: {error}");
+    }
+}
+
+#[test]
+fn a_message_keeps_every_field_through_json() {
+    let json = json!({"role": "assistant", "content": [{"type": "text"}], "z": 1, "a": {"b": null}});
+    let message: Message = serde_json::from_value(json.clone()).unwrap();
+    assert_eq!((message.role(), message.fields().len()), ("assistant", 4));
+    assert_eq!(serde_json::to_string(&message).unwrap(), json.to_string());
+    assert!(serde_json::from_value::<Message>(json!({"content": "x"})).unwrap_err().to_string().contains("`role`"));
 }

@@ -117,11 +117,13 @@ impl ModelTemplates {
     /// [`ChatError::Syntax`].
     pub fn choose(&self, tools: bool) -> Result<ChatTemplate, ChatError> {
         let named = |name: &str| self.named.iter().find(|(other, _)| other == name);
-        let chosen = named("tool_use").filter(|_| tools).or_else(|| match self.default {
+        // A blank template would leave the model without a prompt.
+        let default = self.default.as_ref().filter(|source| !source.trim().is_empty());
+        let chosen = named("tool_use").filter(|_| tools).or_else(|| match default {
             Some(_) => None,
             None => named("default").or(self.named.first()),
         });
-        match (chosen, &self.default) {
+        match (chosen, default) {
             (Some((name, source)), _) => self.compile(Some(name), source),
             (None, Some(source)) => self.compile(None, source),
             (None, None) => ChatTemplate::from_source(CHATML_NAME, CHATML)
