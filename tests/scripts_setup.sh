@@ -15,7 +15,7 @@ a_complete_machine_is_left_as_it_is() {
     setup
     expect_status 0
     expect_equal "$(cat "$CALLS")" ''
-    # A variable that bindgen watches would make a cargo of the person's own compile llama.cpp again.
+    # A variable that cargo watches would make a build in the person's own shell start from bindgen again.
     expect_equal "$(in_environment 'echo "${LIBCLANG_PATH-} ${BINDGEN_EXTRA_CLANG_ARGS-} ${RUSTUP_TOOLCHAIN-}"')" '  '
 }
 
