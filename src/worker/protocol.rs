@@ -30,6 +30,7 @@ pub struct Job {
 /// Which engine the worker runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[allow(clippy::large_enum_variant)] // there is one in a worker's life
 pub enum EngineChoice {
     /// llama.cpp.
     Llama,

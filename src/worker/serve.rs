@@ -1,1 +1,235 @@
-//! Child.
+//! The child: reads one job, loads its model, runs its tasks, sends events. No tokio here: the measuring thread is the
+//! main thread, beside it there are a thread that listens to the parent and one that shows that the engine moves.
+//!
+//! Left out on purpose: what to do about a failure. A task that fails is an event, and the next one follows.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::io;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use super::output::{Output, note};
+use super::protocol::{Command, EngineChoice, Event, Job, VERSION};
+use super::{control, limits};
+use crate::engine::fake::FakeEngine;
+use crate::engine::{AbortHandle, Engine, EngineError, LoadProgress, Model};
+use crate::exit_code::{Exit, UsageError};
+use crate::profiles::clock::Monotonic;
+use crate::profiles::{self, Rig};
+
+/// How often the engine is looked at for a sign of life.
+const PULSE: Duration = Duration::from_secs(1);
+/// How long an engine may take to stop when it is asked to. Shorter than a parent's usual patience.
+const STOP_GRACE: Duration = Duration::from_secs(2);
+/// Least time between two events about a loading model.
+const LOADING: Duration = Duration::from_millis(100);
+
+/// Runs one job from stdin; `parent` is the process to die with.
+///
+/// # Errors
+/// When stdin holds no job of this version.
+pub fn serve(parent: Option<u32>) -> anyhow::Result<Exit> {
+    let there = limits::die_with(parent).context("cannot tie the worker's life to its parent's")?;
+    if !there {
+        return Ok(Exit::Nothing);
+    }
+    let output = Output::take().context("cannot keep stdout for events")?;
+    output.send(&Event::Ready { version: VERSION, pid: std::process::id() });
+    let Some(job) = read_job()? else { return Ok(Exit::Nothing) };
+    let abort = AbortHandle::default();
+    listen(abort.clone());
+    pulse(abort.clone(), output.clone());
+    warn("oom_score_adj", limits::die_first());
+    warn("core dumps", limits::leave_no_core());
+    Ok(Worker { job, output, abort }.run())
+}
+
+/// A limit that protects others, not the measurement: the worker goes on without it and says so.
+fn warn(what: &str, result: io::Result<()>) {
+    if let Err(error) = result {
+        note(&format!("{what} cannot be set: {error}"));
+    }
+}
+
+/// The job; none when the parent went away instead.
+fn read_job() -> anyhow::Result<Option<Job>> {
+    let mut line = String::new();
+    if io::stdin().read_line(&mut line).context("cannot read the job from stdin")? == 0 {
+        return Ok(None);
+    }
+    // The version first: a job of another version need not be readable.
+    let value: serde_json::Value = serde_json::from_str(&line)
+        .map_err(|error| UsageError::new(format!("stdin's first line is not a job: {error}")))?;
+    let version = value.get("version").and_then(serde_json::Value::as_u64);
+    if version != Some(VERSION.into()) {
+        let version = version.map_or("no version".into(), |v| format!("version {v}"));
+        return Err(UsageError::new(format!(
+            "the job has {version}, this worker speaks version {VERSION}: was the program replaced while it ran?"
+        )));
+    }
+    let job = serde_json::from_value(value).map_err(|error| UsageError::new(format!("not a job: {error}")))?;
+    Ok(Some(job))
+}
+
+/// Raises the abort handle when the parent says stop or goes away, and ends the process if the engine does not answer.
+fn listen(abort: AbortHandle) {
+    thread::spawn(move || {
+        loop {
+            let mut line = String::new();
+            match io::stdin().read_line(&mut line) {
+                Ok(0) | Err(_) => break,
+                Ok(_) => match serde_json::from_str(&line) {
+                    Ok(Command::Stop) => break,
+                    Err(error) => note(&format!("not a command: {error}: {}", line.trim_end())),
+                },
+            }
+        }
+        abort.raise();
+        thread::sleep(STOP_GRACE);
+        note(&format!("the engine did not stop within {} s", STOP_GRACE.as_secs()));
+        control::vanish();
+    });
+}
+
+/// Shows that the engine computes, without the measuring thread doing anything for it.
+fn pulse(abort: AbortHandle, output: Output) {
+    thread::spawn(move || {
+        let mut before = abort.questions();
+        loop {
+            thread::sleep(PULSE);
+            let questions = abort.questions();
+            if questions != before {
+                output.send(&Event::Pulse { questions });
+                before = questions;
+            }
+        }
+    });
+}
+
+/// A job at work.
+struct Worker {
+    job: Job,
+    output: Output,
+    abort: AbortHandle,
+}
+
+impl Worker {
+    fn run(&self) -> Exit {
+        match caught(|| self.start()).and_then(|engine| engine.map_err(|e| e.to_string())) {
+            Ok(engine) => self.run_on(&*engine),
+            Err(reason) => self.load_failed(reason),
+        }
+    }
+
+    /// The limits that need the job, then the engine.
+    fn start(&self) -> Result<Box<dyn Engine>, EngineError> {
+        if let Some(bytes) = self.job.memory_cap_bytes {
+            limits::cap_memory(bytes)
+                .map_err(|error| EngineError::Backend(format!("memory cannot be capped at {bytes} bytes: {error}")))?;
+        }
+        let engine = engine(&self.job.engine)?;
+        self.output.send(&Event::Engine { info: engine.describe() });
+        Ok(engine)
+    }
+
+    fn run_on(&self, engine: &dyn Engine) -> Exit {
+        let Some(params) = &self.job.model else {
+            self.output.send(&Event::Done);
+            return Exit::Success;
+        };
+        let started = Instant::now();
+        let model = match caught(|| engine.load(params, self.load_progress())) {
+            Ok(Ok(model)) => model,
+            Ok(Err(error)) => return self.load_failed(error.to_string()),
+            Err(panic) => return self.load_failed(panic),
+        };
+        let seconds = started.elapsed().as_secs_f64();
+        self.output.send(&Event::Loaded { model: Box::new(model.info().clone()), seconds });
+        for (task, job) in self.job.tasks.iter().enumerate() {
+            if self.abort.is_raised() {
+                break;
+            }
+            self.run_task(task, job, &*model);
+        }
+        self.output.send(&Event::Done);
+        Exit::Success
+    }
+
+    fn load_failed(&self, reason: String) -> Exit {
+        self.output.send(&Event::LoadFailed { reason: one_line(reason) });
+        Exit::Nothing
+    }
+
+    fn load_progress(&self) -> LoadProgress {
+        let (output, abort) = (self.output.clone(), self.abort.clone());
+        let last: Cell<Option<(u8, Instant)>> = Cell::new(None);
+        Box::new(move |share| {
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0 to 100
+            let percent = (share.clamp(0.0, 1.0) * 100.0) as u8;
+            if last.get().is_none_or(|(p, at)| p != percent && at.elapsed() >= LOADING) {
+                output.send(&Event::Loading { percent });
+                last.set(Some((percent, Instant::now())));
+            }
+            if abort.is_raised() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+    }
+
+    fn run_task(&self, task: usize, job: &profiles::Job, model: &dyn Model) {
+        self.output.send(&Event::TaskStarted { task, profile: job.name() });
+        let started = Instant::now();
+        let clock = Monotonic::start();
+        let mut progress = |progress| self.output.send(&Event::Progress { task, progress });
+        let mut rig = Rig { model, clock: &clock, abort: self.abort.clone(), progress: &mut progress, memory: None };
+        let result = caught(|| job.run(&mut rig)).and_then(|result| result.map_err(|error| error.to_string()));
+        let memory = rig.memory.take();
+        let seconds = started.elapsed().as_secs_f64();
+        self.output.send(&match result {
+            Ok(samples) => Event::TaskDone { task, seconds, samples: Box::new(samples), memory },
+            Err(reason) => Event::TaskFailed { task, reason: one_line(reason) },
+        });
+    }
+}
+
+fn engine(choice: &EngineChoice) -> Result<Box<dyn Engine>, EngineError> {
+    match choice {
+        EngineChoice::Llama => Err(EngineError::Backend("not built yet".into())),
+        EngineChoice::Fake(script) => Ok(Box::new(FakeEngine::new(script.clone()))),
+    }
+}
+
+/// Runs it; a panic becomes its message (where it happened is in the log, from the standard hook).
+fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| format!("the program panicked: {}", message(&*panic)))
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
+}
+
+fn one_line(text: String) -> String {
+    if text.contains(['\n', '\r']) { text.split_whitespace().collect::<Vec<_>>().join(" ") } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_its_message() {
+        assert_eq!(caught(|| 5), Ok(5));
+        assert_eq!(caught(|| panic!("of {}", 1)), Err::<(), _>("the program panicked: of 1".into()));
+        assert_eq!(caught(|| panic!("plain")), Err::<(), _>("the program panicked: plain".into()));
+    }
+
+    #[test]
+    fn a_reason_is_one_line() {
+        assert_eq!(one_line("left  == right\n  left: 1\n right: 2".into()), "left == right left: 1 right: 2");
+        assert_eq!(one_line("two  spaces".into()), "two  spaces");
+    }
+}
