@@ -82,9 +82,9 @@ pub fn write_synced(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         file.sync_all()?;
         std::fs::rename(&partial, path)
     };
-    write().inspect_err(|_| drop(std::fs::remove_file(&partial))).with_context(|| {
-        format!("{}: cannot be written", path.display())
-    })
+    write()
+        .inspect_err(|_| drop(std::fs::remove_file(&partial)))
+        .with_context(|| format!("{}: cannot be written", path.display()))
 }
 
 /// A name that is a file's name on every system.
