@@ -1,15 +1,242 @@
-//! `sweetspot run`.
+//! `sweetspot run`: the main job.
 
-use crate::exit_code::Exit;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::engine::quantize::Quant;
+use crate::engine::{FlashAttention, KvType, Sampling};
+use crate::exit_code::{Exit, UsageError};
+use crate::lab::cell::Workers;
+use crate::lab::checkpoint::Checkpoint;
+use crate::lab::run_file::RunFile;
+use crate::lab::{self, models, synthetic};
+use crate::machine::Machine;
+use crate::plan::config::Config;
+use crate::plan::matrix::{self, Found, Limits, PlannedCell};
+use crate::profiles::{ProfileName, interactive};
+use crate::report;
+use crate::worker::process::Options;
+use crate::worker::protocol::EngineChoice;
 
 /// Arguments of `sweetspot run`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// GGUF files, or folders of them; with `--weights synthetic` shapes such as `llama-3.2-1b:Q4_0`. None: a small built-in
+    /// model with synthetic weights, in several quantizations.
+    #[arg(value_name = "MODEL")]
+    models: Vec<PathBuf>,
+    /// One repetition of everything.
+    #[arg(long, conflicts_with = "full")]
+    quick: bool,
+    /// Repeat until the numbers settle.
+    #[arg(long)]
+    full: bool,
+    /// Profiles to run.
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    profiles: Vec<String>,
+    /// Only these quantizations of what is found; with `--weights synthetic` those that are made.
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    quants: Vec<Quant>,
+    /// The run's folder [default: results/<UTC time>-<host>].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Say what would be run, and run nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// A configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Most memory that a model may take, in GB (10^9 bytes) [default: what is free].
+    #[arg(long, value_name = "N")]
+    max_memory_gb: Option<f64>,
+    /// Measure the models' files, or shapes with synthetic weights that are made on the spot.
+    #[arg(long, value_enum, default_value = "real")]
+    weights: Weights,
+    /// Reports to write: json, csv, md.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "json,csv,md")]
+    format: Vec<report::Format>,
+    /// Start of all random numbers.
+    #[arg(long, value_name = "N")]
+    seed: Option<u32>,
+    /// Threads that compute [default: one a physical core].
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    threads: Option<u32>,
+    /// Layers to keep on the GPU (-ngl) [default: all].
+    #[arg(long, value_name = "N")]
+    n_gpu_layers: Option<u32>,
+    /// Type of the cached keys (-ctk).
+    #[arg(long, value_name = "TYPE")]
+    cache_type_k: Option<KvType>,
+    /// Type of the cached values (-ctv).
+    #[arg(long, value_name = "TYPE")]
+    cache_type_v: Option<KvType>,
+    /// Flash attention (-fa): on, off or auto.
+    #[arg(long, value_name = "on|off|auto")]
+    flash_attn: Option<FlashAttention>,
+}
+
+/// Whose weights are measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Weights {
+    /// Those of the files.
+    Real,
+    /// Made up: speed and memory are real, words are not.
+    Synthetic,
+}
 
 /// Runs the command.
 ///
 /// # Errors
-/// None yet.
-pub fn run(_args: Args) -> anyhow::Result<Exit> {
-    todo!()
+/// A [`UsageError`] for wrong arguments or configuration; otherwise what kept the run from being kept (folder, disk).
+pub fn run(args: Args) -> anyhow::Result<Exit> {
+    let profiles = profile_names(&args.profiles)?;
+    let config = configuration(&args)?;
+    let prompts = prompts(config.interactive.prompts.as_deref())?;
+    let machine = Machine::detect();
+    let limits = limits(&args, &machine)?;
+    let found = found(&args)?;
+    let plan = matrix::plan(found, &profiles, &config, &prompts, &limits);
+    if args.dry_run {
+        print!("{}", dry_run(&plan));
+        return Ok(Exit::Success);
+    }
+    let workers = Workers {
+        options: Options {
+            load_timeout: std::time::Duration::from_secs(config.worker.load_timeout_seconds),
+            stall_timeout: std::time::Duration::from_secs(config.worker.stall_timeout_seconds),
+            stop_grace: std::time::Duration::from_secs(config.worker.stop_grace_seconds),
+            ..Options::new(PathBuf::new())
+        },
+        engine: EngineChoice::Llama,
+        memory_cap_bytes: limits.memory_bytes,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("tokio cannot start")?;
+    runtime.block_on(measure(&args, &config, machine, &plan, &workers))
+}
+
+async fn measure(
+    args: &Args,
+    config: &Config,
+    machine: Machine,
+    plan: &[PlannedCell],
+    workers: &Workers,
+) -> anyhow::Result<Exit> {
+    let cancel = crate::lab::interrupt::watch();
+    let engine = lab::engine_info(workers, cancel.clone()).await?;
+    let run_file = RunFile::new(config, machine, Some(engine), plan);
+    let folder = args.out.clone().unwrap_or_else(|| Path::new("results").join(run_file.folder_name()));
+    let mut checkpoint = Checkpoint::create(&folder, &run_file)?;
+    let ended = lab::run(plan, workers, &mut checkpoint, cancel).await;
+    // Whatever happened, what was measured is shown.
+    let shown = report::build(&folder, &args.format);
+    let ended = ended?;
+    shown?;
+    Ok(match ended {
+        _ if ended.interrupted => Exit::Interrupted,
+        _ if ended.measured > 0 => Exit::Success,
+        _ => Exit::Nothing,
+    })
+}
+
+fn found(args: &Args) -> anyhow::Result<Vec<Found>> {
+    if args.weights == Weights::Synthetic || args.models.is_empty() {
+        let names: Vec<_> = args.models.iter().map(|m| m.to_string_lossy().into_owned()).collect();
+        let files = synthetic::make(&names, &args.quants, args.seed)?;
+        return models::find(&files);
+    }
+    let mut found = models::find(&args.models)?;
+    if args.quants.is_empty() {
+        return Ok(found);
+    }
+    let there: Vec<_> = found.iter().map(|f| f.cell.quant.clone()).collect();
+    found.retain(|f| args.quants.iter().any(|q| q.name() == f.cell.quant));
+    if found.is_empty() {
+        return Err(UsageError::new(format!("--quants: none of them is there; found: {}", there.join(", "))));
+    }
+    Ok(found)
+}
+
+fn profile_names(given: &[String]) -> anyhow::Result<Vec<ProfileName>> {
+    let known: Vec<_> = ProfileName::ALL.iter().copied().filter(|&p| p != ProfileName::Bench).collect();
+    if given.is_empty() {
+        return Ok(known);
+    }
+    let name_of = |name: &String| {
+        known.iter().copied().find(|p| p.name() == name).ok_or_else(|| {
+            let names: Vec<_> = known.iter().map(|p| p.name()).collect();
+            UsageError::new(format!("--profiles: no profile '{name}'; there are: {}", names.join(", ")))
+        })
+    };
+    given.iter().map(name_of).collect()
+}
+
+/// Defaults, then the file, then the command line.
+fn configuration(args: &Args) -> anyhow::Result<Config> {
+    let mut config = match &args.config {
+        None => Config::default(),
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|e| UsageError::new(format!("--config {}: {e}", path.display())))?;
+            Config::parse(&text).map_err(|e| UsageError::new(format!("--config {}: {e}", path.display())))?
+        }
+    };
+    if args.quick {
+        config.interactive.make_quick();
+    }
+    if args.full {
+        config.interactive.make_full();
+    }
+    if let (Some(new), Sampling::Seeded { seed, .. }) = (args.seed, &mut config.interactive.sampling) {
+        *seed = new;
+    }
+    let engine = &mut config.engine;
+    engine.threads = args.threads.or(engine.threads);
+    engine.n_gpu_layers = args.n_gpu_layers.or(engine.n_gpu_layers);
+    engine.cache_type_k = args.cache_type_k.or(engine.cache_type_k);
+    engine.cache_type_v = args.cache_type_v.or(engine.cache_type_v);
+    engine.flash_attention = args.flash_attn.or(engine.flash_attention);
+    config.check().map_err(UsageError::new)?;
+    Ok(config)
+}
+
+fn prompts(path: Option<&Path>) -> anyhow::Result<Vec<interactive::Prompt>> {
+    let Some(path) = path else { return Ok(interactive::prompts::built_in()) };
+    let wrong = |e: String| UsageError::new(format!("interactive.prompts {}: {e}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
+    interactive::prompts::parse(&text).map_err(wrong)
+}
+
+fn limits(args: &Args, machine: &Machine) -> anyhow::Result<Limits> {
+    let given = match args.max_memory_gb {
+        None => None,
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // checked to be positive; saturates
+        Some(gb) if gb > 0.0 && gb.is_finite() => Some((gb * 1e9) as u64),
+        Some(gb) => return Err(UsageError::new(format!("--max-memory-gb {gb}: it must be a number above 0"))),
+    };
+    let available = crate::machine::memory::available_bytes();
+    Ok(Limits {
+        threads: machine.default_threads(),
+        memory_bytes: given.or(Some(available).filter(|&bytes| bytes > 0)),
+        memory_limit_was_given: given.is_some(),
+    })
+}
+
+fn dry_run(plan: &[PlannedCell]) -> String {
+    use std::fmt::Write;
+    let mut text = String::new();
+    for planned in plan {
+        let cell = &planned.cell;
+        let profiles: Vec<_> = planned.jobs.iter().map(|job| job.name().name()).collect();
+        let verdict = match (&planned.broken, &planned.skip) {
+            (Some(reason), _) => format!("cannot be measured: {reason}"),
+            (None, Some(reason)) => format!("would be skipped: {reason}"),
+            (None, None) => format!("would run {}", profiles.join(", ")),
+        };
+        let _ = writeln!(text, "{} {} ({}): {verdict}", cell.model, cell.quant, cell.path.display());
+        for warning in &planned.warnings {
+            let _ = writeln!(text, "  note: {warning}");
+        }
+    }
+    text
 }

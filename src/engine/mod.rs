@@ -288,6 +288,20 @@ pub enum FlashAttention {
     On,
 }
 
+impl std::str::FromStr for FlashAttention {
+    type Err = String;
+
+    /// llama.cpp's words: `on`, `off`, `auto`, and the numbers that llama-bench takes.
+    fn from_str(s: &str) -> Result<Self, String> {
+        match s {
+            "auto" | "-1" => Ok(Self::Auto),
+            "off" | "0" => Ok(Self::Off),
+            "on" | "1" => Ok(Self::On),
+            _ => Err(format!("'{s}' is not on, off or auto")),
+        }
+    }
+}
+
 /// How the next token is picked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]

@@ -6,9 +6,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use serde::Serialize;
 
 use crate::lab::outcome::{Cell, Outcome};
+use crate::lab::run_file::RunFile;
 
 /// An open run folder.
 #[derive(Debug)]
@@ -22,14 +22,14 @@ impl Checkpoint {
     ///
     /// # Errors
     /// One line naming the folder: it cannot be made or written, the disk is full, or a run is in it already.
-    pub fn create(folder: &Path, run: &impl Serialize) -> anyhow::Result<Self> {
+    pub fn create(folder: &Path, run: &RunFile) -> anyhow::Result<Self> {
         let shown = folder.display();
-        if folder.join("run.json").exists() {
+        if folder.join(RunFile::NAME).exists() {
             anyhow::bail!("{shown}: a run is in this folder already; name another with --out");
         }
         std::fs::create_dir_all(folder.join("logs"))
             .with_context(|| format!("{shown}: the run's folder cannot be made; name another with --out"))?;
-        write_synced(&folder.join("run.json"), &serde_json::to_vec_pretty(run)?)?;
+        run.save(folder)?;
         let path = folder.join("outcomes.jsonl");
         let outcomes = OpenOptions::new()
             .create(true)
@@ -68,23 +68,6 @@ impl Checkpoint {
             .and_then(|()| self.outcomes.sync_data())
             .with_context(|| format!("{}: cannot be written", self.folder.join("outcomes.jsonl").display()))
     }
-}
-
-/// Writes a file whole or not at all, and waits until it is on the disk.
-///
-/// # Errors
-/// One line naming the file.
-pub fn write_synced(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let partial = path.with_extension("partial");
-    let write = || {
-        let mut file = File::create(&partial)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&partial, path)
-    };
-    write()
-        .inspect_err(|_| drop(std::fs::remove_file(&partial)))
-        .with_context(|| format!("{}: cannot be written", path.display()))
 }
 
 /// A name that is a file's name on every system.

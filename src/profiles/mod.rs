@@ -11,7 +11,7 @@ pub mod interactive;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::chat::ChatError;
-use crate::engine::{AbortHandle, EngineError, MemoryBreakdown, Model, Session};
+use crate::engine::{AbortHandle, ContextParams, EngineError, MemoryBreakdown, Model, Session};
 use clock::Clock;
 
 /// What a profile measures with.
@@ -112,6 +112,12 @@ macro_rules! profiles {
             #[must_use]
             pub fn name(&self) -> ProfileName {
                 match self { $(Self::$variant(_) => ProfileName::$variant,)+ }
+            }
+
+            /// The context it runs in.
+            #[must_use]
+            pub fn context(&self) -> &ContextParams {
+                match self { $(Self::$variant(job) => &job.context,)+ }
             }
 
             /// Runs the profile's loop.

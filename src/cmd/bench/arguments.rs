@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Args;
-use crate::engine::gguf::split::Part;
+use crate::engine::gguf::Part;
 use crate::engine::{FlashAttention, KvType};
 use crate::exit_code::UsageError;
 use crate::plan::bench_matrix::{Group, Parameters, range};

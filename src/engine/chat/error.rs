@@ -35,6 +35,12 @@ pub enum ChatError {
         /// Why.
         reason: String,
     },
+    /// The template engine itself failed (it panicked).
+    #[error("{source_name}: the template engine cannot render this chat template; please report it with the template")]
+    Engine {
+        /// The template's name.
+        source_name: String,
+    },
     /// The model has no template of that name.
     #[error("{model}: no chat template named '{name}'; it has: {}", if known.is_empty() { "none" } else { known })]
     UnknownName {

@@ -7,12 +7,16 @@ use minijinja::{Error, ErrorKind, State};
 use minijinja_contrib::pycompat;
 
 use super::args::{Args, text};
+use super::source::SLICE;
 
 /// Calls a method of a value that has none of its own.
 ///
 /// # Errors
 /// No such method, or wrong arguments.
 pub fn call(state: &mut State, value: &Value, method: &str, args: &[Value]) -> Result<Value, Error> {
+    if method == SLICE {
+        return slice(value, &Args::parse(args, &["start", "stop", "step"])?);
+    }
     let own = match value.kind() {
         ValueKind::String => string_method(text(value)?, method, args)?,
         ValueKind::Seq | ValueKind::Iterable => list_method(value, method, args)?,
@@ -50,6 +54,43 @@ pub fn strip<'t>(text: &'t str, chars: Option<&str>, left: bool, right: bool) ->
     let unwanted = |c: char| chars.map_or_else(|| is_space(c), |chars| chars.contains(c));
     let text = if left { text.trim_start_matches(unwanted) } else { text };
     if right { text.trim_end_matches(unwanted) } else { text }
+}
+
+/// Python's `value[start:stop:step]`; undefined where Python raises an error that jinja2 turns into that.
+fn slice(value: &Value, args: &Args) -> Result<Value, Error> {
+    let (Ok(start), Ok(stop), Ok(step)) = (args.integer(0), args.integer(1), args.integer(2)) else {
+        return Ok(Value::UNDEFINED);
+    };
+    let step = step.unwrap_or(1);
+    if value.is_undefined() {
+        return Err(Error::from(ErrorKind::UndefinedError));
+    }
+    if step == 0 {
+        return Err(invalid("slice step cannot be zero"));
+    }
+    if let Some(s) = value.as_str() {
+        let chars: Vec<char> = s.chars().collect();
+        return Ok(Value::from(indices(chars.len(), start, stop, step).map(|i| chars[i]).collect::<String>()));
+    }
+    if !matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable) || value.len().is_none() {
+        return Ok(Value::UNDEFINED);
+    }
+    let items: Vec<Value> = value.try_iter()?.collect();
+    let items: Vec<Value> = indices(items.len(), start, stop, step).map(|i| items[i].clone()).collect();
+    Ok(if value.is_tuple() { Value::from(Tuple::from(items)) } else { Value::from(items) })
+}
+
+/// The indices that Python's `slice(start, stop, step).indices(length)` walks over.
+fn indices(length: usize, start: Option<i64>, stop: Option<i64>, step: i64) -> impl Iterator<Item = usize> {
+    let length = i64::try_from(length).unwrap_or(i64::MAX);
+    let (low, high) = if step > 0 { (0, length) } else { (-1, length - 1) };
+    let clamp = |index: i64| (if index < 0 { index.saturating_add(length) } else { index }).clamp(low, high.max(low));
+    let (first, end) = if step > 0 { (low, high) } else { (high, low) };
+    let start = start.map_or(first, clamp);
+    let stop = stop.map_or(end, clamp);
+    std::iter::successors(Some(start), move |index| index.checked_add(step))
+        .take_while(move |index| if step > 0 { *index < stop } else { *index > stop })
+        .filter_map(|index| usize::try_from(index).ok())
 }
 
 fn string_method(s: &str, method: &str, args: &[Value]) -> Result<Option<Value>, Error> {

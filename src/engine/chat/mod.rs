@@ -180,10 +180,14 @@ impl ChatTemplate {
     /// Renders the prompt.
     ///
     /// # Errors
-    /// [`ChatError::Raised`] or [`ChatError::Failed`], with the template's line.
+    /// [`ChatError::Raised`] or [`ChatError::Failed`] with the template's line; [`ChatError::Engine`].
     pub fn render(&self, input: &RenderInput) -> Result<String, ChatError> {
-        let template = self.env.get_template(&self.name).map_err(|e| ChatError::of(&self.name, &e))?;
-        template.render(variables(input)).map_err(|e| ChatError::of(&self.name, &e))
+        render(&self.env, &self.name, variables(input)).or_else(|_| {
+            // Once more, slower, to be told the name of what is undefined.
+            let mut env = self.env.clone();
+            env.set_debug(true);
+            render(&env, &self.name, variables(input))
+        })
     }
 
     /// Whether this is the built-in [`CHATML`], because the model has no template.
@@ -196,6 +200,15 @@ impl ChatTemplate {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+}
+
+fn render(env: &Environment, name: &str, variables: Value) -> Result<String, ChatError> {
+    let template = env.get_template(name).map_err(|e| ChatError::of(name, &e))?;
+    // A template comes from a stranger's file; a fault of the engine that it hits must not end the program.
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| template.render(variables))) {
+        Ok(result) => result.map_err(|e| ChatError::of(name, &e)),
+        Err(_) => Err(ChatError::Engine { source_name: name.to_owned() }),
     }
 }
 

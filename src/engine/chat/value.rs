@@ -65,6 +65,11 @@ impl Object for Dict {
     fn enumerator_len(self: &Arc<Self>) -> Option<usize> {
         Some(self.0.len())
     }
+
+    fn render(self: &Arc<Self>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        super::python::write_str(f, &Value::from_dyn_object(Arc::clone(self)));
+        Ok(())
+    }
 }
 
 impl Dict {

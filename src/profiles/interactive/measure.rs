@@ -177,7 +177,7 @@ impl Asker<'_> {
         let messages = messages(prompt, self.fold_system);
         let info = self.model.info();
         let start = self.clock.now();
-        let rendered = self.template.render(&RenderInput::for_model(info, &messages))?;
+        let rendered = self.template.render(&RenderInput::new(messages).with_tokens_of(info))?;
         let templated = self.clock.now();
         // Most templates write BOS themselves; a second one would be a token that the model never saw in training.
         let has_bos = !info.bos_text.is_empty() && rendered.starts_with(&info.bos_text);
@@ -236,7 +236,8 @@ fn messages(prompt: &Prompt, fold_system: bool) -> Vec<Message> {
 
 /// Whether the template fails with a system message and works without one, as some models' templates do on purpose.
 fn refuses_system(template: &ChatTemplate, model: &dyn Model, prompt: &Prompt) -> bool {
-    let works = |fold| template.render(&RenderInput::for_model(model.info(), &messages(prompt, fold))).is_ok();
+    let input = |fold| RenderInput::new(messages(prompt, fold)).with_tokens_of(model.info());
+    let works = |fold| template.render(&input(fold)).is_ok();
     prompt.system.is_some() && !works(false) && works(true)
 }
 

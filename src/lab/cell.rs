@@ -1,0 +1,288 @@
+//! One cell: a worker for it, started again for the profiles that remain when it dies, and the outcome at the end.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::engine::ModelInfo;
+use crate::lab::console::Console;
+use crate::lab::outcome::{Cell, Outcome, ProfileOutcome, Status};
+use crate::machine::vitals::{Snapshot, VitalsSpan};
+use crate::plan::matrix::PlannedCell;
+use crate::profiles::{Job, ProfileName};
+use crate::worker::exit::{Ending, Exit};
+use crate::worker::process::{self, Options};
+use crate::worker::protocol::{self, EngineChoice, Event};
+
+/// How often at most the machine's state is read while a profile runs.
+const LOOK_INTERVAL: std::time::Duration = std::time::Duration::from_millis(900);
+
+/// What every worker of a run has in common.
+#[derive(Clone, Debug)]
+pub struct Workers {
+    /// Timeouts; the log's path is replaced by the cell's.
+    pub options: Options,
+    /// Which engine.
+    pub engine: EngineChoice,
+    /// Most bytes of its own that a worker may take.
+    pub memory_cap_bytes: Option<u64>,
+}
+
+/// Runs a cell to its end. Never fails: what goes wrong is in the outcome.
+pub async fn run(
+    planned: &PlannedCell,
+    workers: &Workers,
+    log_name: &str,
+    cancel: &mut watch::Receiver<bool>,
+    console: &mut Console,
+) -> Outcome {
+    let mut record = Record::new(planned);
+    if let Some(reason) = &planned.broken {
+        return record.end(Status::Failed, Some(reason));
+    }
+    if let Some(reason) = &planned.skip {
+        return record.end(Status::Skipped, Some(reason));
+    }
+    let mut remaining: Vec<&Job> = planned.jobs.iter().collect();
+    while !remaining.is_empty() && !*cancel.borrow() {
+        let job = protocol::Job {
+            version: protocol::VERSION,
+            engine: workers.engine.clone(),
+            model: Some(planned.model.clone()),
+            memory_cap_bytes: workers.memory_cap_bytes,
+            tasks: remaining.iter().copied().cloned().collect(),
+        };
+        let names: Vec<_> = remaining.iter().map(|job| job.name()).collect();
+        let mut life = Life { record: &mut record, names: &names, console, looks: Looks::default() };
+        let ending = process::run(&job, &workers.options, cancel, &mut |event| life.hear(event)).await;
+        record.outcome.log = Some(log_name.to_owned());
+        match ending {
+            Ok(ending) => record.worker_ended(&ending, &names),
+            Err(error) => {
+                record.fail_all(&names, &error.to_string(), None);
+                break;
+            }
+        }
+        if record.outcome.model.is_none() {
+            break; // it does not load: no use in trying again
+        }
+        remaining.retain(|job| !record.has(job.name()));
+    }
+    if *cancel.borrow() {
+        let names: Vec<_> = remaining.iter().map(|job| job.name()).collect();
+        record.skip_all(&names, "interrupted");
+    }
+    record.conclude()
+}
+
+/// The outcome of a cell that was never begun.
+#[must_use]
+pub fn not_begun(planned: &PlannedCell, reason: &str) -> Outcome {
+    Record::new(planned).end(Status::Skipped, Some(reason))
+}
+
+/// An outcome in the making.
+struct Record {
+    outcome: Outcome,
+    planned: Vec<ProfileName>,
+    begun: Instant,
+}
+
+impl Record {
+    fn new(planned: &PlannedCell) -> Self {
+        let outcome = Outcome {
+            schema_version: Outcome::SCHEMA_VERSION,
+            cell: planned.cell.clone(),
+            status: Status::Failed,
+            reason: None,
+            model: None,
+            memory: None,
+            peak_resident_bytes: None,
+            load_seconds: None,
+            profiles: Vec::new(),
+            warnings: planned.warnings.clone(),
+            log: None,
+            started_at: format!("{:.0}", Timestamp::now()),
+            duration_seconds: 0.0,
+        };
+        Self { outcome, planned: planned.jobs.iter().map(Job::name).collect(), begun: Instant::now() }
+    }
+
+    fn has(&self, name: ProfileName) -> bool {
+        self.outcome.profiles.iter().any(|p| p.profile == name)
+    }
+
+    fn add(&mut self, profile: ProfileOutcome) {
+        if !self.has(profile.profile) {
+            self.outcome.profiles.push(profile);
+        }
+    }
+
+    fn fail_all(&mut self, names: &[ProfileName], reason: &str, ending: Option<&Ending>) {
+        for &name in names {
+            self.add(ProfileOutcome {
+                exit: ending.map(|e| e.exit),
+                log_tail: ending.map(|e| e.log_tail.clone()).unwrap_or_default(),
+                ..without_samples(name, Status::Failed, reason)
+            });
+        }
+    }
+
+    fn skip_all(&mut self, names: &[ProfileName], reason: &str) {
+        for &name in names {
+            self.add(without_samples(name, Status::Skipped, reason));
+        }
+    }
+
+    /// Books what a dead worker leaves unsaid. The profile that it died of has failed; those after it are tried again,
+    /// unless the worker never began one: then the next worker would not either.
+    fn worker_ended(&mut self, ending: &Ending, names: &[ProfileName]) {
+        let peak = &mut self.outcome.peak_resident_bytes;
+        *peak = (*peak).max(ending.peak_resident_bytes);
+        if ending.stopped_by_us || (ending.done && ending.exit == Exit::Success) {
+            return;
+        }
+        let reason = ending.reason();
+        match ending.unfinished_task.and_then(|task| names.get(task)) {
+            Some(&name) => self.fail_all(&[name], &reason, Some(ending)),
+            None if ending.done => self.outcome.warnings.push(format!("after its last profile the worker was {reason}")),
+            None => {
+                let unheard: Vec<_> = names.iter().copied().filter(|&n| !self.has(n)).collect();
+                // between two profiles: the next one is to blame, the others are tried again
+                let blamed = if self.outcome.model.is_some() { &unheard[..1.min(unheard.len())] } else { &unheard };
+                self.fail_all(blamed, &reason, Some(ending));
+            }
+        }
+    }
+
+    /// Every planned profile has ended: what does that make the cell?
+    fn conclude(mut self) -> Outcome {
+        self.outcome.profiles.sort_by_key(|p| self.planned.iter().position(|&name| name == p.profile));
+        let failed = self.outcome.profiles.iter().find(|p| p.status == Status::Failed);
+        let skipped = self.outcome.profiles.iter().find(|p| p.status == Status::Skipped);
+        let describe = |p: &ProfileOutcome| match &p.reason {
+            Some(reason) if self.outcome.model.is_some() => format!("{}: {reason}", p.profile.name()),
+            Some(reason) => reason.clone(),
+            None => p.profile.name().to_owned(),
+        };
+        let reason = failed.or(skipped).map(describe);
+        let status = if self.outcome.profiles.iter().any(|p| p.status == Status::Measured) {
+            Status::Measured
+        } else if failed.is_none() && skipped.is_some() {
+            Status::Skipped
+        } else {
+            Status::Failed
+        };
+        self.end(status, reason.as_deref())
+    }
+
+    fn end(mut self, status: Status, reason: Option<&str>) -> Outcome {
+        if self.outcome.profiles.is_empty() {
+            let names = self.planned.clone();
+            for name in names {
+                self.add(without_samples(name, status, reason.unwrap_or_default()));
+            }
+        }
+        self.outcome.status = status;
+        self.outcome.reason = reason.map(str::to_owned);
+        self.outcome.duration_seconds = self.begun.elapsed().as_secs_f64();
+        self.outcome
+    }
+}
+
+fn without_samples(profile: ProfileName, status: Status, reason: &str) -> ProfileOutcome {
+    ProfileOutcome {
+        profile,
+        status,
+        reason: Some(reason.to_owned()),
+        samples: None,
+        exit: None,
+        log_tail: Vec::new(),
+        vitals: None,
+        duration_seconds: 0.0,
+    }
+}
+
+/// One worker's life, as heard by the parent.
+struct Life<'a> {
+    record: &'a mut Record,
+    names: &'a [ProfileName],
+    console: &'a mut Console,
+    looks: Looks,
+}
+
+impl Life<'_> {
+    fn hear(&mut self, event: &Event) {
+        match event {
+            Event::Ready { pid, .. } => self.looks.pid = *pid,
+            Event::Loading { percent } => self.console.loading(*percent),
+            Event::Loaded { model, seconds } => self.loaded(model, *seconds),
+            Event::TaskStarted { profile, .. } => {
+                self.looks.begin();
+                self.console.profile(*profile, None);
+            }
+            Event::Progress { task, progress } => {
+                self.looks.look();
+                if let Some(&name) = self.names.get(*task) {
+                    self.console.profile(name, Some(progress));
+                }
+            }
+            Event::Pulse { .. } => self.looks.look(),
+            Event::TaskDone { task, seconds, samples, memory } => {
+                let Some(&profile) = self.names.get(*task) else { return };
+                let vitals = self.looks.end();
+                let total = |m: &Option<crate::engine::MemoryBreakdown>| m.as_ref().map(|m| m.total_bytes());
+                if total(memory) > total(&self.record.outcome.memory) {
+                    self.record.outcome.memory.clone_from(memory);
+                }
+                self.record.add(ProfileOutcome {
+                    samples: Some((**samples).clone()),
+                    vitals: Some(vitals),
+                    duration_seconds: *seconds,
+                    reason: None,
+                    ..without_samples(profile, Status::Measured, "")
+                });
+            }
+            Event::TaskFailed { task, reason } => {
+                let Some(&profile) = self.names.get(*task) else { return };
+                self.record.add(without_samples(profile, Status::Failed, reason));
+            }
+            Event::Engine { .. } | Event::LoadFailed { .. } | Event::Done => {}
+        }
+    }
+
+    fn loaded(&mut self, model: &ModelInfo, seconds: f64) {
+        self.record.outcome.load_seconds.get_or_insert(seconds);
+        self.record.outcome.model.get_or_insert_with(|| model.clone());
+        self.record.outcome.cell = Cell { synthetic: model.synthetic, ..self.record.outcome.cell.clone() };
+    }
+}
+
+/// The machine's state at moments of a profile.
+#[derive(Default)]
+struct Looks {
+    pid: u32,
+    snapshots: Vec<Snapshot>,
+    last: Option<Instant>,
+}
+
+impl Looks {
+    fn begin(&mut self) {
+        self.snapshots.clear();
+        self.last = None;
+        self.look();
+    }
+
+    fn look(&mut self) {
+        if self.last.is_none_or(|last| last.elapsed() >= LOOK_INTERVAL) {
+            self.snapshots.push(Snapshot::take(self.pid));
+            self.last = Some(Instant::now());
+        }
+    }
+
+    fn end(&mut self) -> VitalsSpan {
+        self.snapshots.push(Snapshot::take(self.pid));
+        VitalsSpan::over(&self.snapshots)
+    }
+}

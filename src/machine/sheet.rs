@@ -1,0 +1,322 @@
+//! The machine's data sheet: what `sweetspot machine` prints, as data and as text.
+//!
+//! Left out on purpose: finding anything out; the sheet is given its facts and measurements.
+
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+
+use super::cpu::{Cache, Cpu};
+use super::memory::{Limits, Memory};
+use super::vitals::NoiseWarning;
+use super::{Gpu, Machine, Power, PowerSource, as_f64};
+use crate::engine::EngineInfo;
+use crate::probe::{Bandwidth, Roofline, Throughput, roofline};
+
+/// Width of the column of labels.
+const LABEL: usize = 10;
+/// The model that the examples are about: 4 GB, an 8B model at 4 bits.
+const EXAMPLE_BYTES: u64 = 4_000_000_000;
+/// The parameters of the example for prompts.
+const EXAMPLE_PARAMETERS: u64 = 8_000_000_000;
+/// Instruction sets that ggml never lists among its own, so that their absence there means nothing.
+const NOT_LISTED_BY_GGML: &[&str] = &["AVX512_FP16", "AMX_TILE", "AMX_BF16", "BF16", "SVE2"];
+
+/// Facts and measurements of a machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sheet {
+    /// Version of this outline.
+    pub schema_version: u32,
+    /// The facts.
+    pub machine: Machine,
+    /// What the engine was built with, where it was asked.
+    pub engine: Option<EngineInfo>,
+    /// What was measured; `None` where only facts were wanted.
+    pub roofline: Option<Roofline>,
+    /// What may have disturbed the measurements.
+    pub noise: Vec<NoiseWarning>,
+}
+
+impl Sheet {
+    /// The version that [`Sheet::schema_version`] has now.
+    pub const SCHEMA_VERSION: u32 = 1;
+
+    /// Text for people, wrapped at `width` columns.
+    #[must_use]
+    pub fn text(&self, width: usize) -> String {
+        let mut page = Page { text: String::new(), width };
+        self.facts(&mut page);
+        if let Some(engine) = &self.engine {
+            engine_lines(&mut page, engine, &self.machine.cpu);
+        }
+        if let Some(roofline) = &self.roofline {
+            measured_lines(&mut page, roofline);
+        }
+        for warning in &self.noise {
+            page.line("Note", &format!("while measuring, {warning}"));
+        }
+        page.text
+    }
+
+    fn facts(&self, page: &mut Page) {
+        let machine = &self.machine;
+        page.line("Machine", &host(machine));
+        page.line("CPU", &processor(&machine.cpu));
+        page.line("", &cores(&machine.cpu));
+        let caches: Vec<String> = machine.cpu.caches.iter().map(cache).collect();
+        page.line("Caches", &caches.join(", "));
+        page.line("Features", &machine.cpu.features.join(" "));
+        page.line("Memory", &memory(&machine.memory));
+        if let Some(limits) = &machine.limits {
+            page.line("Limits", &format!("this process may use {}", limits_text(limits)));
+        }
+        for gpu in &machine.gpus {
+            page.line("GPU", &gpu_text(gpu));
+        }
+        if let Some(note) = &machine.gpu_note {
+            page.line(if machine.gpus.is_empty() { "GPU" } else { "" }, note);
+        }
+        let sensors: Vec<String> =
+            machine.temperatures.iter().map(|t| format!("{} {:.0} °C", t.sensor, t.temperature_c)).collect();
+        page.line("Sensors", &sensors.join(", "));
+        if let Some(load) = machine.load_average {
+            let (one, five, fifteen) = (load.one_minute, load.five_minutes, load.fifteen_minutes);
+            page.line("Load", &format!("{one:.2} in the last minute, {five:.2} in 5, {fifteen:.2} in 15 minutes"));
+        }
+        if let Some(power) = machine.power {
+            page.line("Power", &power_text(power));
+        }
+    }
+}
+
+/// Text with a column of labels.
+struct Page {
+    text: String,
+    width: usize,
+}
+
+impl Page {
+    /// A label and its text, wrapped between words; nothing for an empty text.
+    fn line(&mut self, label: &str, text: &str) {
+        let mut column = LABEL;
+        if text.is_empty() {
+            return;
+        }
+        let _ = write!(self.text, "{label:LABEL$}");
+        for (number, word) in text.split(' ').enumerate() {
+            let length = word.chars().count();
+            if number > 0 && column + 1 + length > self.width {
+                let _ = write!(self.text, "\n{:LABEL$}", "");
+                column = LABEL;
+            } else if number > 0 {
+                self.text.push(' ');
+                column += 1;
+            }
+            self.text.push_str(word);
+            column += length;
+        }
+        self.text.push('\n');
+    }
+}
+
+fn host(machine: &Machine) -> String {
+    let mut parts = vec![machine.hostname.clone().unwrap_or_else(|| "without a name".to_owned())];
+    parts.extend(machine.os.clone());
+    parts.extend(machine.kernel.as_ref().map(|kernel| format!("kernel {kernel}")));
+    match machine.virtualization.as_deref() {
+        Some("virtual machine") => parts.push("in a virtual machine".to_owned()),
+        Some(kind) => parts.push(format!("in a virtual machine ({kind})")),
+        None => {}
+    }
+    parts.extend(machine.container.as_ref().map(|kind| format!("in a container ({kind})")));
+    parts.join(", ")
+}
+
+fn processor(cpu: &Cpu) -> String {
+    let mut parts = vec![cpu.brand.clone().unwrap_or_else(|| "unknown processor".to_owned())];
+    parts.extend(cpu.vendor.clone());
+    parts.push(cpu.architecture.clone());
+    parts.join(", ")
+}
+
+fn cores(cpu: &Cpu) -> String {
+    let mut text = match cpu.physical_cores {
+        Some(physical) => format!("{}, {}", counted(physical, "core"), counted(cpu.logical_cores, "hardware thread")),
+        None => counted(cpu.logical_cores, "hardware thread"),
+    };
+    let clocks = [(cpu.frequency_current_mhz, "now"), (cpu.frequency_base_mhz, "base"), (cpu.frequency_max_mhz, "at most")];
+    let clocks: Vec<String> =
+        clocks.into_iter().filter_map(|(mhz, when)| Some(format!("{:.2} GHz {when}", mhz? / 1000.0))).collect();
+    if !clocks.is_empty() {
+        let _ = write!(text, "; clock {}", clocks.join(", "));
+    }
+    if let Some(governor) = &cpu.governor {
+        let _ = write!(text, "; governor {governor}");
+    }
+    text
+}
+
+fn counted(count: u32, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+fn cache(cache: &Cache) -> String {
+    let mut text = format!("{} {} × {}", cache.name(), cache.instances, binary(cache.size_bytes));
+    if cache.shared_by > 1 {
+        let _ = write!(text, " (each shared by {} threads)", cache.shared_by);
+    }
+    text
+}
+
+fn memory(memory: &Memory) -> String {
+    let swap = match memory.swap_total_bytes {
+        0 => "no swap".to_owned(),
+        total => format!("swap {} of {} used", decimal(memory.swap_used_bytes), decimal(total)),
+    };
+    format!("{} in all, {} available; {swap}", both(memory.total_bytes), both(memory.available_bytes))
+}
+
+fn limits_text(limits: &Limits) -> String {
+    let mut parts = Vec::new();
+    if let Some(bytes) = limits.memory_limit_bytes {
+        let left = limits.memory_headroom_bytes.map(|left| format!(", of which {} are left", both(left)));
+        parts.push(format!("{} of memory{}", both(bytes), left.unwrap_or_default()));
+    }
+    parts.extend(limits.cpu_quota.map(|quota| format!("the time of {quota:.2} CPUs")));
+    parts.extend(limits.cpus_allowed.map(|cpus| counted(cpus, "hardware thread")));
+    parts.join("; ")
+}
+
+fn gpu_text(gpu: &Gpu) -> String {
+    let mut parts = vec![format!("{}: {}", gpu.index, gpu.name)];
+    if let (Some(total), Some(free)) = (gpu.memory_total_bytes, gpu.memory_free_bytes) {
+        parts.push(format!("{}, {} free", both(total), both(free)));
+    }
+    parts.extend(gpu.compute_capability.as_ref().map(|version| format!("compute capability {version}")));
+    parts.extend(gpu.driver.as_ref().map(|version| format!("driver {version}")));
+    parts.extend(gpu.cuda_version.as_ref().map(|version| format!("CUDA {version}")));
+    parts.extend(gpu.temperature_c.map(|celsius| format!("{celsius:.0} °C")));
+    parts.extend(gpu.power_watts.map(|watts| match gpu.power_limit_watts {
+        Some(limit) => format!("{watts:.0} of {limit:.0} W"),
+        None => format!("{watts:.0} W"),
+    }));
+    parts.extend(gpu.clock_mhz.map(|mhz| match gpu.clock_max_mhz {
+        Some(most) => format!("clock {mhz:.0} of {most:.0} MHz"),
+        None => format!("clock {mhz:.0} MHz"),
+    }));
+    parts.extend(gpu.memory_clock_mhz.map(|mhz| format!("memory clock {mhz:.0} MHz")));
+    if let (Some(generation), Some(width)) = (gpu.pcie_generation, gpu.pcie_width) {
+        parts.push(format!("PCIe {generation}.0 x{width}"));
+    }
+    if !gpu.throttle_reasons.is_empty() {
+        parts.push(format!("held back by {}", gpu.throttle_reasons.join(", ")));
+    }
+    parts.join(", ")
+}
+
+fn power_text(power: Power) -> String {
+    let source = match power.source {
+        PowerSource::Mains => "mains",
+        PowerSource::Battery => "battery (many laptops compute slower on it)",
+    };
+    power.battery_percent.map_or_else(|| source.to_owned(), |percent| format!("{source}, charged to {percent} %"))
+}
+
+fn engine_lines(page: &mut Page, engine: &EngineInfo, cpu: &Cpu) {
+    page.line("Engine", &format!("llama.cpp {}, sweetspot {}", engine.llama_cpp, engine.build));
+    page.line("", &format!("backends {}; compiled for {}", engine.backends.join(", "), engine.cpu_features.join(" ")));
+    for device in &engine.devices {
+        let total = both(device.memory_total_bytes);
+        page.line("", &format!("{} ({}): {}, {total}", device.name, device.kind, device.description));
+    }
+    let unused = features_not_compiled_in(cpu, engine);
+    if !unused.is_empty() {
+        page.line("", &format!("This CPU also has {}; this build does not use it.", unused.join(" ")));
+    }
+    if !engine.native {
+        page.line("", "Not compiled for this very CPU (-C target-cpu=native): speeds may be far below what it can do.");
+    }
+}
+
+/// What the processor has, the engine has kernels for and was not compiled with.
+fn features_not_compiled_in<'a>(cpu: &'a Cpu, engine: &EngineInfo) -> Vec<&'a str> {
+    let features = cpu.features.iter().map(String::as_str);
+    let unused = features.filter(|feature| !engine.cpu_features.iter().any(|compiled| compiled == feature));
+    unused.filter(|feature| !NOT_LISTED_BY_GGML.contains(feature)).collect()
+}
+
+fn measured_lines(page: &mut Page, roofline: &Roofline) {
+    page.line("Reads", &bandwidth(&roofline.bandwidth));
+    if roofline.bandwidth.threads > 1 {
+        page.line("", &bandwidth(&roofline.bandwidth_single_thread));
+    }
+    page.line("Computes", &throughput(&roofline.throughput));
+    if roofline.throughput.threads > 1 {
+        page.line("", &throughput(&roofline.throughput_single_thread));
+    }
+    if let Some(limit) = roofline.tg_limit(EXAMPLE_BYTES, 0) {
+        page.line(
+            "Means",
+            &format!(
+                "A {} model cannot generate faster than {limit:.1} tokens/s on this CPU, because each token reads it once.",
+                decimal(EXAMPLE_BYTES)
+            ),
+        );
+    }
+    let operations = roofline.throughput.operations_per_second();
+    if let Some(limit) = roofline::pp_limit_tokens_per_second(operations, EXAMPLE_PARAMETERS) {
+        let text = format!(
+            "With f32 arithmetic an 8B model reads a prompt at up to {limit:.0} tokens/s; integer kernels may exceed that."
+        );
+        page.line("", &text);
+    }
+}
+
+fn bandwidth(measured: &Bandwidth) -> String {
+    format!(
+        "{:6.1} GB/s from memory with {} (median {:.1}, spread {:.0} %, {} passes over {})",
+        measured.best_gb_per_second,
+        counted(measured.threads, "thread"),
+        measured.median_gb_per_second,
+        measured.spread_percent,
+        measured.repetitions,
+        binary(measured.buffer_bytes),
+    )
+}
+
+fn throughput(measured: &Throughput) -> String {
+    format!(
+        "{:6.1} GFLOP/s f32 with {} (median {:.1}, spread {:.0} %, {} repetitions)",
+        measured.best_gflops,
+        counted(measured.threads, "thread"),
+        measured.median_gflops,
+        measured.spread_percent,
+        measured.repetitions,
+    )
+}
+
+/// `25.3 GB (23.5 GiB)`.
+fn both(bytes: u64) -> String {
+    format!("{} ({:.1} GiB)", decimal(bytes), as_f64(bytes) / as_f64(1 << 30))
+}
+
+/// GB = 10^9 bytes.
+fn decimal(bytes: u64) -> String {
+    let gb = as_f64(bytes) / 1e9;
+    if gb.fract() == 0.0 { format!("{gb:.0} GB") } else { format!("{gb:.1} GB") }
+}
+
+/// Sizes of caches and buffers are powers of two.
+fn binary(bytes: u64) -> String {
+    let (unit, name) = match bytes {
+        0..0x10_0000 => (1 << 10, "KiB"),
+        0x10_0000..0x4000_0000 => (1 << 20, "MiB"),
+        _ => (1 << 30, "GiB"),
+    };
+    if bytes.is_multiple_of(unit) {
+        format!("{} {name}", bytes / unit)
+    } else {
+        format!("{:.1} {name}", as_f64(bytes) / as_f64(unit))
+    }
+}

@@ -1,0 +1,49 @@
+//! Whether a job fits the memory it is allowed, by exact count and before anything is allocated: the model and each task's
+//! context are planned with `no_alloc`, which takes some 40 ms and no memory.
+//!
+//! Only main memory is counted: what lies on a GPU is not this process's to limit. Memory beyond the plan (a CUDA runtime,
+//! this program itself) is left to the cap that the operating system enforces.
+
+use std::ops::ControlFlow;
+
+use crate::engine::{Engine, MemoryBreakdown, ModelParams};
+use crate::profiles::Job;
+
+/// Says what is needed if it is more than `allowed_bytes`. A job that cannot be planned passes: loading it will tell why.
+pub(super) fn exceeded(
+    engine: &dyn Engine,
+    params: &ModelParams,
+    tasks: &[Job],
+    allowed_bytes: u64,
+) -> Option<String> {
+    let planned = ModelParams { no_alloc: true, ..params.clone() };
+    let model = engine.load(&planned, Box::new(|_| ControlFlow::Continue(()))).ok()?;
+    let contexts = tasks.iter().map(Job::context);
+    let needs = contexts.filter_map(|context| Some((context, model.session(context).ok()?.memory())));
+    let (context, need) = needs.max_by_key(|(_, memory)| host_bytes(memory))?;
+    if host_bytes(&need) <= allowed_bytes {
+        return None;
+    }
+    let repacked = match need.repacked_bytes() {
+        0 => String::new(),
+        bytes => format!(" (twice on this CPU: the mapped file and {} repacked)", gb(bytes)),
+    };
+    Some(format!(
+        "it needs {} of memory: weights {}{repacked}, KV cache {} for a context of {} tokens, computing {}; {} are allowed",
+        gb(host_bytes(&need)),
+        gb(need.weights_bytes()),
+        gb(need.kv_bytes()),
+        context.n_ctx,
+        gb(need.compute_bytes()),
+        gb(allowed_bytes),
+    ))
+}
+
+fn host_bytes(memory: &MemoryBreakdown) -> u64 {
+    memory.host_bytes()
+}
+
+#[allow(clippy::cast_precision_loss)] // for people
+fn gb(bytes: u64) -> String {
+    format!("{:.2} GB", bytes as f64 / 1e9)
+}
