@@ -67,8 +67,7 @@ impl Message {
 
     /// The fields with the reasoning under every name that templates read it by, as transformers passes it.
     pub(super) fn with_reasoning(&self) -> std::borrow::Cow<'_, Map<String, Json>> {
-        let Some(reasoning) = REASONING.iter().filter_map(|name| self.0.get(*name)).find(|value| !value.is_null())
-        else {
+        let Some(reasoning) = REASONING.iter().filter_map(|name| self.0.get(*name)).find(|value| !value.is_null()) else {
             return std::borrow::Cow::Borrowed(&self.0);
         };
         let mut fields = Map::from_iter([("thinking".to_owned(), reasoning.clone())]);
@@ -111,10 +110,9 @@ impl Conversation {
                     None => return Err(ConversationError::NotMessages("an object without them")),
                 };
                 let tools = object.remove("tools").map(read_tools).transpose()?;
-                object
-                    .keys()
-                    .next()
-                    .map_or(Ok(Self { messages, tools }), |key| Err(ConversationError::UnknownKey(key.clone())))
+                object.keys().next().map_or(Ok(Self { messages, tools }), |key| {
+                    Err(ConversationError::UnknownKey(key.clone()))
+                })
             }
             other => Err(ConversationError::NotMessages(kind(&other))),
         }

@@ -238,9 +238,5 @@ fn dictsort(value: &Value, args: Rest<ValueOrKwargs>) -> Result<Value, Error> {
     if args.is_true(2) {
         pairs.reverse();
     }
-    Ok(pairs
-        .into_iter()
-        .map(|(key, item)| minijinja::value::Tuple::from([key, item]).into())
-        .collect::<Vec<Value>>()
-        .into())
+    Ok(pairs.into_iter().map(|(key, item)| minijinja::value::Tuple::from([key, item]).into()).collect::<Vec<Value>>().into())
 }

@@ -33,8 +33,7 @@ pub fn is_space(c: char) -> bool {
 
 /// Python's `str.splitlines()`.
 pub fn split_lines(text: &str, keep_ends: bool) -> Vec<&str> {
-    let is_end =
-        |c| matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    let is_end = |c| matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}');
     let mut lines = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find(is_end) {
@@ -105,9 +104,7 @@ fn string_method(s: &str, method: &str, args: &[Value]) -> Result<Option<Value>,
             list(split(s, args.text(0)?, limit, method == "rsplit")?)
         }
         "splitlines" => list(split_lines(s, Args::parse(args, &["keepends"])?.is_true(0))),
-        "partition" | "rpartition" => {
-            partition(s, Args::parse(args, &["sep"])?.required_text(0)?, method == "rpartition")?
-        }
+        "partition" | "rpartition" => partition(s, Args::parse(args, &["sep"])?.required_text(0)?, method == "rpartition")?,
         "removeprefix" => {
             let args = Args::parse(args, &["prefix"])?;
             Value::from(s.strip_prefix(args.required_text(0)?).unwrap_or(s))
@@ -163,12 +160,7 @@ fn list(items: Vec<&str>) -> Value {
     items.into_iter().map(Value::from).collect::<Vec<_>>().into()
 }
 
-fn split<'s>(
-    s: &'s str,
-    separator: Option<&str>,
-    limit: Option<usize>,
-    from_right: bool,
-) -> Result<Vec<&'s str>, Error> {
+fn split<'s>(s: &'s str, separator: Option<&str>, limit: Option<usize>, from_right: bool) -> Result<Vec<&'s str>, Error> {
     match (separator, limit) {
         (Some(""), _) => Err(invalid("empty separator")),
         (Some(separator), None) => Ok(s.split(separator).collect()),

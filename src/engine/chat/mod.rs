@@ -124,8 +124,9 @@ impl ModelTemplates {
         match (chosen, &self.default) {
             (Some((name, source)), _) => self.compile(Some(name), source),
             (None, Some(source)) => self.compile(None, source),
-            (None, None) => ChatTemplate::from_source(CHATML_NAME, CHATML)
-                .map(|template| ChatTemplate { fallback: true, ..template }),
+            (None, None) => {
+                ChatTemplate::from_source(CHATML_NAME, CHATML).map(|template| ChatTemplate { fallback: true, ..template })
+            }
         }
     }
 
@@ -215,8 +216,7 @@ fn render(env: &Environment, name: &str, variables: Value) -> Result<String, Cha
 fn variables(input: &RenderInput) -> Value {
     let list = |items: &[Json]| Value::from(items.iter().map(value::from_json).collect::<Vec<_>>());
     let optional = |items: &Option<Vec<Json>>| items.as_deref().map_or_else(|| Value::from(()), list);
-    let messages: Vec<Value> =
-        input.messages.iter().map(|message| value::from_map(&message.with_reasoning())).collect();
+    let messages: Vec<Value> = input.messages.iter().map(|message| value::from_map(&message.with_reasoning())).collect();
     let mut variables = vec![
         ("messages", Value::from(messages)),
         ("tools", optional(&input.tools)),
@@ -227,7 +227,5 @@ fn variables(input: &RenderInput) -> Value {
     let tokens = [("bos_token", &input.bos_token), ("eos_token", &input.eos_token)];
     variables.extend(tokens.into_iter().filter_map(|(name, text)| Some((name, Value::from(text.as_deref()?)))));
     let extra = input.extra.iter().map(|(name, json)| (name.as_str(), value::from_json(json)));
-    Value::from(
-        variables.into_iter().chain(extra).map(|(name, value)| (name.to_owned(), value)).collect::<BTreeMap<_, _>>(),
-    )
+    Value::from(variables.into_iter().chain(extra).map(|(name, value)| (name.to_owned(), value)).collect::<BTreeMap<_, _>>())
 }
