@@ -48,6 +48,7 @@ const LLAMA_FLAGS: &[(&str, &str)] = &[
     ("-ngl", "--n-gpu-layers"),
     ("-fa", "--flash-attn"),
     ("-hf", "--hf-repo"),
+    ("-oe", "--output-err"),
 ];
 
 /// Parses the program's arguments, the program's name first.
