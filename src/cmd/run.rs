@@ -3,18 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use jiff::Timestamp;
 
 use crate::engine::quantize::Quant;
-use crate::engine::{FlashAttention, KvType, Sampling};
+use crate::engine::{EngineInfo, FlashAttention, KvType, Sampling};
 use crate::exit_code::{Exit, UsageError};
 use crate::lab::cell::Workers;
 use crate::lab::checkpoint::Checkpoint;
-use crate::lab::run_file::RunFile;
+use crate::lab::run_file::{self, Program, RunFile};
 use crate::lab::{self, models, synthetic};
 use crate::machine::Machine;
 use crate::plan::config::Config;
 use crate::plan::matrix::{self, Found, Limits, PlannedCell};
-use crate::profiles::{ProfileName, interactive};
+use crate::profiles::{Job, ProfileName, interactive};
 use crate::report;
 use crate::worker::process::Options;
 use crate::worker::protocol::EngineChoice;
@@ -27,10 +28,10 @@ pub struct Args {
     #[arg(value_name = "MODEL")]
     models: Vec<PathBuf>,
     /// One repetition of everything.
-    #[arg(long, conflicts_with = "full")]
+    #[arg(long, overrides_with = "full")]
     quick: bool,
     /// Repeat until the numbers settle.
-    #[arg(long)]
+    #[arg(long, overrides_with = "quick")]
     full: bool,
     /// Profiles to run.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
@@ -124,19 +125,53 @@ async fn measure(
 ) -> anyhow::Result<Exit> {
     let cancel = crate::lab::interrupt::watch();
     let engine = lab::engine_info(workers, cancel.clone()).await?;
-    let run_file = RunFile::new(config, machine, Some(engine), plan);
-    let folder = args.out.clone().unwrap_or_else(|| Path::new("results").join(run_file.folder_name()));
+    let mut run_file = run_file(config, machine, engine, plan)?;
+    let folder = args.out.clone().unwrap_or_else(|| Path::new("results").join(folder_name(&run_file)));
     let mut checkpoint = Checkpoint::create(&folder, &run_file)?;
+    let begun = std::time::Instant::now();
     let ended = lab::run(plan, workers, &mut checkpoint, cancel).await;
-    // Whatever happened, what was measured is shown.
-    let shown = report::build(&folder, &args.format);
+    // Whatever happened, what was measured is shown: a disk that is full now may have held the first outcomes.
+    run_file.duration_seconds = Some(begun.elapsed().as_secs_f64());
+    run_file.interrupted = ended.as_ref().is_ok_and(|e| e.interrupted);
+    let saved = run_file.save(&folder);
+    let shown = super::report::run(super::report::Args { folder, format: args.format.clone() });
     let ended = ended?;
-    shown?;
+    saved.and(shown)?;
     Ok(match ended {
         _ if ended.interrupted => Exit::Interrupted,
         _ if ended.measured > 0 => Exit::Success,
         _ => Exit::Nothing,
     })
+}
+
+fn run_file(config: &Config, machine: Machine, engine: EngineInfo, plan: &[PlannedCell]) -> anyhow::Result<RunFile> {
+    let seed = match config.interactive.sampling {
+        Sampling::Seeded { seed, .. } => seed.into(),
+        Sampling::Greedy => 0,
+    };
+    let planned = |p: &PlannedCell| run_file::PlannedCell {
+        cell: p.cell.clone(),
+        profiles: p.jobs.iter().map(Job::name).collect(),
+    };
+    Ok(RunFile {
+        schema_version: RunFile::SCHEMA_VERSION,
+        program: Program::this(),
+        arguments: std::env::args().skip(1).collect(),
+        configuration: serde_json::to_value(config)?,
+        hostname: machine.hostname.clone().unwrap_or_else(|| "unknown".to_owned()),
+        machine,
+        engine: Some(engine),
+        plan: plan.iter().map(planned).collect(),
+        seed,
+        started_at: format!("{:.0}", Timestamp::now()),
+        duration_seconds: None,
+        interrupted: false,
+    })
+}
+
+/// `2026-01-31T12-00-00Z-host`: sorts by time, and is a folder's name on every system.
+fn folder_name(run: &RunFile) -> String {
+    format!("{}-{}", run.started_at, run.hostname).replace([':', '/', '\\'], "-")
 }
 
 fn found(args: &Args) -> anyhow::Result<Vec<Found>> {

@@ -146,7 +146,9 @@ impl Record {
         let reason = ending.reason();
         match ending.unfinished_task.and_then(|task| names.get(task)) {
             Some(&name) => self.fail_all(&[name], &reason, Some(ending)),
-            None if ending.done => self.outcome.warnings.push(format!("after its last profile the worker was {reason}")),
+            None if ending.done => {
+                self.outcome.warnings.push(format!("after its last profile the worker was {reason}"))
+            }
             None => {
                 let unheard: Vec<_> = names.iter().copied().filter(|&n| !self.has(n)).collect();
                 // between two profiles: the next one is to blame, the others are tried again

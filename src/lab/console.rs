@@ -68,7 +68,9 @@ impl Console {
         let what = match (outcome.status, &outcome.reason) {
             (Status::Measured, None) => format!("measured in {seconds:.1} s"),
             (Status::Measured, Some(reason)) => format!("measured in {seconds:.1} s; {reason}"),
-            (Status::Failed, reason) => format!("failed after {seconds:.1} s: {}", reason.as_deref().unwrap_or("no reason")),
+            (Status::Failed, reason) => {
+                format!("failed after {seconds:.1} s: {}", reason.as_deref().unwrap_or("no reason"))
+            }
             (Status::Skipped, reason) => format!("skipped: {}", reason.as_deref().unwrap_or("no reason")),
         };
         self.note(&format!("{} {what}", self.cell));

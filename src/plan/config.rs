@@ -168,9 +168,8 @@ fn name_unknown_key(message: &str) -> String {
     let mut names = rest.split('`').step_by(2);
     let Some(unknown) = names.next() else { return message };
     let known: Vec<_> = names.filter(|n| !n.is_empty()).collect();
-    let nearest = known.iter().max_by(|a, b| {
-        strsim::jaro_winkler(unknown, a).total_cmp(&strsim::jaro_winkler(unknown, b))
-    });
+    let nearest =
+        known.iter().max_by(|a, b| strsim::jaro_winkler(unknown, a).total_cmp(&strsim::jaro_winkler(unknown, b)));
     match nearest {
         Some(nearest) if strsim::jaro_winkler(unknown, nearest) > 0.7 => {
             format!("unknown key '{unknown}'; did you mean '{nearest}'?")
@@ -190,7 +189,8 @@ mod tests {
 
     #[test]
     fn a_file_changes_what_it_names_and_nothing_else() {
-        let config = Config::parse("[interactive]\ntokens = 64\nsampling = 'greedy'\n[engine]\ncache_type_k = 'q8_0'").unwrap();
+        let config =
+            Config::parse("[interactive]\ntokens = 64\nsampling = 'greedy'\n[engine]\ncache_type_k = 'q8_0'").unwrap();
         assert_eq!(config.interactive.tokens, 64);
         assert_eq!(config.interactive.sampling, Sampling::Greedy);
         assert_eq!(config.engine.cache_type_k, Some(KvType::Q8_0));

@@ -113,7 +113,9 @@ fn too_large(cell: &Cell, limits: &Limits) -> Option<String> {
     Some(if limits.memory_limit_was_given {
         format!("its weights alone are {size:.2} GB, more than the {allowed:.2} GB allowed by --max-memory-gb")
     } else {
-        format!("its weights alone are {size:.2} GB, more than the {allowed:.2} GB of memory that this machine has free")
+        format!(
+            "its weights alone are {size:.2} GB, more than the {allowed:.2} GB of memory that this machine has free"
+        )
     })
 }
 
@@ -142,13 +144,8 @@ mod tests {
     use super::*;
 
     fn found(size_bytes: u64, n_ctx_train: u32) -> Found {
-        let cell = Cell {
-            model: "m".into(),
-            quant: "Q4_0".into(),
-            path: "m.gguf".into(),
-            size_bytes,
-            synthetic: false,
-        };
+        let cell =
+            Cell { model: "m".into(), quant: "Q4_0".into(), path: "m.gguf".into(), size_bytes, synthetic: false };
         Found { cell, n_ctx_train: Some(n_ctx_train), broken: None }
     }
 

@@ -10,12 +10,7 @@ use crate::engine::{Engine, MemoryBreakdown, ModelParams};
 use crate::profiles::Job;
 
 /// Says what is needed if it is more than `allowed_bytes`. A job that cannot be planned passes: loading it will tell why.
-pub(super) fn exceeded(
-    engine: &dyn Engine,
-    params: &ModelParams,
-    tasks: &[Job],
-    allowed_bytes: u64,
-) -> Option<String> {
+pub(super) fn exceeded(engine: &dyn Engine, params: &ModelParams, tasks: &[Job], allowed_bytes: u64) -> Option<String> {
     let planned = ModelParams { no_alloc: true, ..params.clone() };
     let model = engine.load(&planned, Box::new(|_| ControlFlow::Continue(()))).ok()?;
     let contexts = tasks.iter().map(Job::context);

@@ -15,8 +15,9 @@ use anyhow::Context;
 
 use super::output::{Output, note};
 use super::protocol::{Command, EngineChoice, Event, Job, VERSION};
-use super::{control, limits};
+use super::{budget, control, limits};
 use crate::engine::fake::FakeEngine;
+use crate::engine::llama::LlamaEngine;
 use crate::engine::{AbortHandle, Engine, EngineError, LoadProgress, Model};
 use crate::exit_code::{Exit, UsageError};
 use crate::profiles::clock::Monotonic;
@@ -142,6 +143,11 @@ impl Worker {
             self.output.send(&Event::Done);
             return Exit::Success;
         };
+        if let Some(reason) =
+            self.job.memory_cap_bytes.and_then(|bytes| budget::exceeded(engine, params, &self.job.tasks, bytes))
+        {
+            return self.load_failed(reason);
+        }
         let started = Instant::now();
         let model = match caught(|| engine.load(params, self.load_progress())) {
             Ok(Ok(model)) => model,
@@ -197,7 +203,7 @@ impl Worker {
 
 fn engine(choice: &EngineChoice) -> Result<Box<dyn Engine>, EngineError> {
     match choice {
-        EngineChoice::Llama => Err(EngineError::Backend("not built yet".into())),
+        EngineChoice::Llama => Ok(Box::new(LlamaEngine::new()?)),
         EngineChoice::Fake(script) => Ok(Box::new(FakeEngine::new(script.clone()))),
     }
 }

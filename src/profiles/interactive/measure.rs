@@ -24,7 +24,9 @@ const MAX_EMPTY_ANSWERS: u32 = 8;
 /// template fails, [`ProfileError::Impossible`] when prompt and output do not fit the context or the model says nothing.
 pub fn run(job: &Job, rig: &mut Rig<'_>) -> Result<Samples, ProfileError> {
     if job.prompts.is_empty() || job.tokens == 0 || job.max_repetitions == 0 {
-        return Err(ProfileError::Impossible("the interactive profile needs a prompt, a token and a repetition".into()));
+        return Err(ProfileError::Impossible(
+            "the interactive profile needs a prompt, a token and a repetition".into(),
+        ));
     }
     let template = ChatTemplate::for_model(rig.model.info(), false)?;
     let context = ContextParams { abort: rig.abort.clone(), ..job.context.clone() };
@@ -33,7 +35,8 @@ pub fn run(job: &Job, rig: &mut Rig<'_>) -> Result<Samples, ProfileError> {
     session.set_sampling(&job.sampling);
     let n_ctx = session.n_ctx();
     let fold_system = refuses_system(&template, rig.model, &job.prompts[0]);
-    let mut asker = Asker { job, model: rig.model, clock: rig.clock, template, fold_system, session, requests: Vec::new() };
+    let mut asker =
+        Asker { job, model: rig.model, clock: rig.clock, template, fold_system, session, requests: Vec::new() };
     asker.ask(Purpose::WarmUp, 0, WARM_UP_TOKENS.min(job.tokens))?;
     let generations_ended_by = generations(&mut asker, rig.progress)?;
     let first_tokens_ended_by = first_tokens(&mut asker, rig.progress)?;
