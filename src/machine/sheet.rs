@@ -12,7 +12,7 @@ use super::page::{Page, binary, both, counted, decimal};
 use super::vitals::NoiseWarning;
 use super::{Gpu, Machine, Power, PowerSource};
 use crate::engine::EngineInfo;
-use crate::probe::{Bandwidth, Roofline, Throughput, roofline};
+use crate::probe::{Bandwidth, Roofline, Throughput};
 
 /// The model that the examples are about: 4 GB, an 8B model at 4 bits.
 const EXAMPLE_BYTES: u64 = 4_000_000_000;
@@ -53,7 +53,7 @@ impl Sheet {
             measured_lines(&mut page, roofline);
         }
         for warning in &self.noise {
-            page.line("Note", &format!("while measuring, {warning}"));
+            page.line("Note", &format!("while measuring, {warning}; the true limits may be higher"));
         }
         page.into_text()
     }
@@ -230,8 +230,7 @@ fn measured_lines(page: &mut Page, roofline: &Roofline) {
             ),
         );
     }
-    let operations = roofline.throughput.operations_per_second();
-    if let Some(limit) = roofline::pp_limit_tokens_per_second(operations, EXAMPLE_PARAMETERS) {
+    if let Some(limit) = roofline.pp_limit(EXAMPLE_PARAMETERS) {
         let text = format!(
             "With f32 arithmetic an 8B model reads a prompt at up to {limit:.0}\u{a0}tokens/s; integer kernels may exceed that."
         );
