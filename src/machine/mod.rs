@@ -9,6 +9,7 @@
 pub mod cpu;
 pub mod gpu;
 pub mod memory;
+mod page;
 pub mod sheet;
 mod span;
 pub mod vitals;

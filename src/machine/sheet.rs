@@ -8,13 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use super::cpu::{Cache, Cpu};
 use super::memory::{Limits, Memory};
+use super::page::{Page, binary, both, counted, decimal};
 use super::vitals::NoiseWarning;
-use super::{Gpu, Machine, Power, PowerSource, as_f64};
+use super::{Gpu, Machine, Power, PowerSource};
 use crate::engine::EngineInfo;
-use crate::probe::{Bandwidth, Roofline, Throughput, roofline};
+use crate::probe::{Bandwidth, Roofline, Throughput};
 
-/// Width of the column of labels.
-const LABEL: usize = 10;
 /// The model that the examples are about: 4 GB, an 8B model at 4 bits.
 const EXAMPLE_BYTES: u64 = 4_000_000_000;
 /// The parameters of the example for prompts.
@@ -45,7 +44,7 @@ impl Sheet {
     /// Text for people, wrapped at `width` columns.
     #[must_use]
     pub fn text(&self, width: usize) -> String {
-        let mut page = Page { text: String::new(), width };
+        let mut page = Page::new(width);
         self.facts(&mut page);
         if let Some(engine) = &self.engine {
             engine_lines(&mut page, engine, &self.machine.cpu);
@@ -54,9 +53,9 @@ impl Sheet {
             measured_lines(&mut page, roofline);
         }
         for warning in &self.noise {
-            page.line("Note", &format!("while measuring, {warning}"));
+            page.line("Note", &format!("while measuring, {warning}; the true limits may be higher"));
         }
-        page.text
+        page.into_text()
     }
 
     fn facts(&self, page: &mut Page) {
@@ -87,37 +86,6 @@ impl Sheet {
         if let Some(power) = machine.power {
             page.line("Power", &power_text(power));
         }
-    }
-}
-
-/// Text with a column of labels.
-struct Page {
-    text: String,
-    width: usize,
-}
-
-impl Page {
-    /// A label and its text, wrapped between words; nothing for an empty text. A no-break space holds a number and its unit
-    /// together and is printed as a space.
-    fn line(&mut self, label: &str, text: &str) {
-        let mut column = LABEL;
-        if text.is_empty() {
-            return;
-        }
-        let _ = write!(self.text, "{label:LABEL$}");
-        for (number, word) in text.split(' ').enumerate() {
-            let length = word.chars().count();
-            if number > 0 && column + 1 + length > self.width {
-                let _ = write!(self.text, "\n{:LABEL$}", "");
-                column = LABEL;
-            } else if number > 0 {
-                self.text.push(' ');
-                column += 1;
-            }
-            self.text.push_str(&word.replace('\u{a0}', " "));
-            column += length;
-        }
-        self.text.push('\n');
     }
 }
 
@@ -157,10 +125,6 @@ fn cores(cpu: &Cpu) -> String {
         let _ = write!(text, "; governor {governor}");
     }
     text
-}
-
-fn counted(count: u32, noun: &str) -> String {
-    format!("{count}\u{a0}{noun}{}", if count == 1 { "" } else { "s" })
 }
 
 fn cache(cache: &Cache) -> String {
@@ -266,8 +230,7 @@ fn measured_lines(page: &mut Page, roofline: &Roofline) {
             ),
         );
     }
-    let operations = roofline.throughput.operations_per_second();
-    if let Some(limit) = roofline::pp_limit_tokens_per_second(operations, EXAMPLE_PARAMETERS) {
+    if let Some(limit) = roofline.pp_limit(EXAMPLE_PARAMETERS) {
         let text = format!(
             "With f32 arithmetic an 8B model reads a prompt at up to {limit:.0}\u{a0}tokens/s; integer kernels may exceed that."
         );
@@ -296,31 +259,6 @@ fn throughput(measured: &Throughput) -> String {
         measured.spread_percent,
         measured.repetitions,
     )
-}
-
-/// `25.3 GB (23.5 GiB)`.
-fn both(bytes: u64) -> String {
-    format!("{} ({:.1}\u{a0}GiB)", decimal(bytes), as_f64(bytes) / as_f64(1 << 30))
-}
-
-/// GB = 10^9 bytes.
-fn decimal(bytes: u64) -> String {
-    let gb = as_f64(bytes) / 1e9;
-    if gb.fract() == 0.0 { format!("{gb:.0}\u{a0}GB") } else { format!("{gb:.1}\u{a0}GB") }
-}
-
-/// Sizes of caches and buffers are powers of two.
-fn binary(bytes: u64) -> String {
-    let (unit, name) = match bytes {
-        0..0x10_0000 => (1 << 10, "KiB"),
-        0x10_0000..0x4000_0000 => (1 << 20, "MiB"),
-        _ => (1 << 30, "GiB"),
-    };
-    if bytes.is_multiple_of(unit) {
-        format!("{}\u{a0}{name}", bytes / unit)
-    } else {
-        format!("{:.1}\u{a0}{name}", as_f64(bytes) / as_f64(unit))
-    }
 }
 
 #[cfg(test)]
@@ -457,15 +395,5 @@ mod tests {
     fn a_sheet_survives_json() {
         let json = serde_json::to_string(&sheet()).expect("plain data");
         assert_eq!(serde_json::from_str::<Sheet>(&json).expect("own output"), sheet());
-    }
-
-    #[test]
-    fn sizes_are_stated_in_both_units() {
-        assert_eq!(both(24 << 30), "25.8\u{a0}GB (24.0\u{a0}GiB)");
-        assert_eq!([decimal(4_000_000_000), decimal(500_000_000)], ["4\u{a0}GB", "0.5\u{a0}GB"]);
-        assert_eq!(
-            [binary(48 << 10), binary(1536 << 10), binary(2 << 30)],
-            ["48\u{a0}KiB", "1.5\u{a0}MiB", "2\u{a0}GiB"]
-        );
     }
 }

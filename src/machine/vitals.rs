@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_sampler_gives_the_first_and_the_last_moment_even_when_stopped_at_once() {
-        let snapshots = VitalsSampler::start(std::process::id(), Duration::from_secs(3600)).finish();
+        let snapshots = VitalsSampler::start(std::process::id(), Duration::from_hours(1)).finish();
         assert_eq!(snapshots.len(), 2);
         assert!(snapshots[0].at <= snapshots[1].at);
     }

@@ -64,7 +64,7 @@ pub fn measure(threads: u32, buffer_bytes: u64) -> (Bandwidth, Bandwidth) {
     if threads == 1 {
         return (many.clone(), many);
     }
-    let read_all = |_: &mut ()| {
+    let read_all = |(): &mut ()| {
         black_box(parts.iter().map(|part| sum(part)).fold(0, u64::wrapping_add));
     };
     let (times, _) = timed_passes(1, Repeat { least: 3, ..repeat }, |_| (), read_all);

@@ -111,7 +111,7 @@ mod tests {
     fn all_threads_make_the_same_number_of_passes_and_one_more_to_settle() {
         for threads in [1, 3] {
             let made = AtomicUsize::new(0);
-            let repeat = Repeat { least: 2, most: 4, time: Duration::from_secs(3600) };
+            let repeat = Repeat { least: 2, most: 4, time: Duration::from_hours(1) };
             let (walls, workers) = timed_passes(
                 threads,
                 repeat,

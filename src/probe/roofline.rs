@@ -36,16 +36,28 @@ impl Roofline {
         Self { bandwidth, bandwidth_single_thread, throughput, throughput_single_thread }
     }
 
+    /// The fastest read that was seen, with all threads or with one: a single thread can win where others use the memory.
+    #[must_use]
+    pub fn bytes_per_second(&self) -> f64 {
+        self.bandwidth.bytes_per_second().max(self.bandwidth_single_thread.bytes_per_second())
+    }
+
+    /// The fastest arithmetic that was seen, with all threads or with one.
+    #[must_use]
+    pub fn operations_per_second(&self) -> f64 {
+        self.throughput.operations_per_second().max(self.throughput_single_thread.operations_per_second())
+    }
+
     /// [`tg_limit_tokens_per_second`] of this machine, from the fastest repetition.
     #[must_use]
     pub fn tg_limit(&self, active_weight_bytes: u64, kv_bytes: u64) -> Option<f64> {
-        tg_limit_tokens_per_second(self.bandwidth.bytes_per_second(), active_weight_bytes, kv_bytes)
+        tg_limit_tokens_per_second(self.bytes_per_second(), active_weight_bytes, kv_bytes)
     }
 
     /// [`pp_limit_tokens_per_second`] of this machine, from the fastest repetition.
     #[must_use]
     pub fn pp_limit(&self, n_params_active: u64) -> Option<f64> {
-        pp_limit_tokens_per_second(self.throughput.operations_per_second(), n_params_active)
+        pp_limit_tokens_per_second(self.operations_per_second(), n_params_active)
     }
 }
 

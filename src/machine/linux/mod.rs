@@ -117,7 +117,7 @@ impl Watched {
     }
 
     fn throttle_events(&self) -> Option<u64> {
-        self.throttle_counts.iter().filter_map(|file| number(file)).reduce(u64::saturating_add)
+        self.throttle_counts.iter().filter_map(number).reduce(u64::saturating_add)
     }
 
     fn quota_throttled(&self) -> Option<Duration> {

@@ -29,14 +29,14 @@ pub(super) fn process_memory(status: &str) -> Option<ProcessMemory> {
 
 /// How many CPUs a process may run on, from its `/proc/<pid>/status`.
 pub(super) fn cpus_allowed(status: &str) -> Option<u32> {
-    let list = value(status, "Cpus_allowed_list")?;
-    u32::try_from(cpu_list(list).len()).ok().filter(|cpus| *cpus > 0)
+    let cpus = cpu_list(value(status, "Cpus_allowed_list")?).len();
+    u32::try_from(cpus).ok().filter(|count| *count > 0)
 }
 
 /// A list such as `0-3,8,10-11`; what is not a number in it is skipped.
-pub(super) fn cpu_list(list: &str) -> Vec<u32> {
+pub(super) fn cpu_list(text: &str) -> Vec<u32> {
     let mut cpus = Vec::new();
-    for part in list.trim().split(',') {
+    for part in text.trim().split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         if let (Ok(first), Ok(last)) = (first.trim().parse::<u32>(), last.trim().parse::<u32>()) {
             // No kernel knows more CPUs; a damaged line must not ask for memory.
