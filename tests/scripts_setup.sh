@@ -119,6 +119,15 @@ libclang_without_headers_gets_the_compilers() {
     expect_equal "$(in_environment 'echo "${LIBCLANG_PATH-}$BINDGEN_EXTRA_CLANG_ARGS"')" "-I'$MACHINE/gcc include'"
 }
 
+the_wheel_gets_the_compilers_headers_where_the_systems_clang_left_its_own() {
+    complete_machine
+    rm "$MACHINE/system/usr/lib/llvm-14/lib/libclang.so.1"
+    with_pip
+    setup
+    expect_status 0
+    expect_equal "$(in_environment 'echo "$BINDGEN_EXTRA_CLANG_ARGS"')" "-I'$MACHINE/gcc include'"
+}
+
 no_compiler_and_no_root_is_one_line_that_says_what_to_install() {
     complete_machine
     rm "$BIN/c++"
