@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::misbehave::Stop;
-use super::{END, FIRST_PIECE, FakeModel, Piece, Place};
+use super::model::FakeModel;
+use super::{END, FIRST_PIECE, Piece, Place};
 use crate::engine::{ContextParams, EngineError, MemoryBreakdown, Sampling, Session, Token};
 
 /// A sequence that is answered by the script.
