@@ -181,7 +181,8 @@ impl Script {
     }
 }
 
-/// An engine that does what its script says.
+/// An engine that does what its script says. With [`ModelParams::no_alloc`] a model takes no time, nothing goes wrong with
+/// it, and it cannot compute.
 #[derive(Clone, Debug)]
 pub struct FakeEngine {
     script: Script,
@@ -216,7 +217,13 @@ impl Engine for FakeEngine {
 
     fn load(&self, params: &ModelParams, mut progress: LoadProgress) -> Result<Box<dyn Model>, EngineError> {
         let refused = |reason: &str| EngineError::ModelNotLoaded { path: params.path.clone(), reason: reason.into() };
-        let model = FakeModel::new(self.script.clone(), self.clock.clone());
+        if let (true, Some(reason)) = (params.no_alloc, &self.script.load_failure) {
+            return Err(refused(reason));
+        }
+        let model = FakeModel::new(self.script.clone(), self.clock.clone(), params.no_alloc);
+        if params.no_alloc {
+            return Ok(Box::new(model));
+        }
         for percent in 0..100_u8 {
             if progress(f32::from(percent) / 100.0).is_break() {
                 return Err(refused("aborted"));

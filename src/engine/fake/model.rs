@@ -12,6 +12,8 @@ use crate::profiles::clock::ManualClock;
 pub(super) struct FakeModel {
     pub(super) script: Script,
     clock: Option<ManualClock>,
+    /// Cannot compute.
+    pub(super) only_planned: bool,
     /// Sequences that were begun.
     pub(super) sequences: Cell<usize>,
     pub(super) appends: Cell<u64>,
@@ -21,12 +23,12 @@ pub(super) struct FakeModel {
 }
 
 impl FakeModel {
-    pub(super) fn new(mut script: Script, clock: Option<ManualClock>) -> Self {
+    pub(super) fn new(mut script: Script, clock: Option<ManualClock>, only_planned: bool) -> Self {
         let pieces: usize = script.answers.iter().map(Vec::len).sum();
         let needed = u32::try_from(pieces).unwrap_or(u32::MAX).saturating_add(FIRST_PIECE.unsigned_abs());
         script.model.n_vocab = script.model.n_vocab.max(needed);
         let (sequences, appends, samples) = (Cell::new(0), Cell::new(0), Cell::new(0));
-        Self { script, clock, sequences, appends, samples, hoard: RefCell::default() }
+        Self { script, clock, only_planned, sequences, appends, samples, hoard: RefCell::default() }
     }
 
     /// Lets time pass.
@@ -65,6 +67,9 @@ impl Model for FakeModel {
     }
 
     fn session<'m>(&'m self, params: &ContextParams) -> Result<Box<dyn Session + 'm>, EngineError> {
+        if self.only_planned {
+            return Ok(Box::new(FakeSession::new(self, params)));
+        }
         let n_ctx = params.n_ctx;
         let refused = |reason: String| EngineError::ContextNotCreated { n_ctx, reason };
         self.misbehave(Place::Context, || params.abort.is_raised()).map_err(|stop| refused(stop.reason()))?;

@@ -78,6 +78,9 @@ impl Session for FakeSession<'_> {
         if self.params.n_ctx - self.state.n_past < n_tokens {
             return Err(EngineError::ContextFull { n_ctx: self.params.n_ctx });
         }
+        if self.model.only_planned {
+            return Err(EngineError::DecodeFailed { code: -1, reason: "the model is only planned".into() });
+        }
         let appends = &self.model.appends;
         appends.set(appends.get() + 1);
         let abort = &self.params.abort;

@@ -209,6 +209,21 @@ fn loading_can_be_given_up_and_can_be_scripted_to_fail() {
 }
 
 #[test]
+fn a_model_that_is_only_planned_takes_no_time_and_breaks_nowhere_but_cannot_compute() {
+    use crate::profiles::clock::Clock;
+    let clock = ManualClock::default();
+    let delays = Delays { load: MS, context: MS, ..Delays::default() };
+    let script = Script { delays, max_context: Some(1), ..Script::default() };
+    let script = script.with(Place::Load, Act::Abort).with(Place::Context, Act::Abort);
+    let engine = FakeEngine::with_clock(script, clock.clone());
+    let planned = ModelParams { no_alloc: true, ..params() };
+    let model = engine.load(&planned, Box::new(|_| ControlFlow::Continue(()))).unwrap();
+    let mut session = model.session(&ContextParams::new(9, 1)).unwrap();
+    assert_eq!((session.n_ctx(), clock.now()), (9, Duration::ZERO));
+    assert!(session.append(&[BOS]).is_err());
+}
+
+#[test]
 fn a_script_survives_its_way_to_the_worker_and_a_word_it_does_not_know_is_refused() {
     let script = Script::default().with(Place::Sample(3), Act::Hang { honours_abort: true });
     let json = serde_json::to_string(&script).unwrap();
