@@ -75,7 +75,7 @@ fn more_memory_than_the_cap_ends_the_worker_alone() {
     assert_eq!(seen.ending.exit, Exit::OutOfMemory, "{:?}", seen.ending);
     assert!(seen.ending.reason().starts_with("out of memory: memory allocation of"), "{}", seen.ending.reason());
     assert!(seen.ending.peak_resident_bytes.is_none_or(|peak| peak < 512 * MIB));
-    let mine = vec![1_u8; 512 * MIB as usize];
+    let mine = vec![1_u8; 512 << 20];
     assert_eq!(mine.iter().step_by(4096).map(|&byte| usize::from(byte)).sum::<usize>(), mine.len() / 4096);
 }
 
@@ -151,7 +151,7 @@ fn a_long_computation_that_only_pulses_is_not_stalled() {
 }
 
 fn a_minute() -> Script {
-    let delays = Delays { prefill_per_token: Duration::from_secs(60), ..Delays::default() };
+    let delays = Delays { prefill_per_token: Duration::from_mins(1), ..Delays::default() };
     Script { delays, ..Script::default() }
 }
 
@@ -171,7 +171,7 @@ fn a_worker_that_is_asked_to_stop_aborts_its_task_starts_no_other_and_ends_by_it
 
 #[test]
 fn a_worker_that_is_loading_can_be_stopped_too() {
-    let delays = Delays { load: Duration::from_secs(60), ..Delays::default() };
+    let delays = Delays { load: Duration::from_mins(1), ..Delays::default() };
     let seen = Lab::new(Script { delays, ..Script::default() }).run_until(|event| name(event) == "loading");
     assert_eq!(seen.names().last(), Some(&"load_failed"));
     assert!(seen.ending.stopped_by_us && !seen.ending.killed_by_us);

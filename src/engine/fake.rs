@@ -4,20 +4,19 @@
 //! of the worker and the lab. Left out on purpose: any model of a language. A text is tokenized byte by byte.
 
 mod misbehave;
+mod model;
 mod session;
+#[cfg(test)]
+mod tests;
 
-use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
-use std::rc::Rc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    AbortHandle, ContextParams, Engine, EngineError, EngineInfo, LoadProgress, MemoryBreakdown, Model, ModelInfo,
-    ModelParams, Session, Token,
-};
+use super::{Engine, EngineError, EngineInfo, LoadProgress, MemoryBreakdown, Model, ModelInfo, ModelParams, Token};
 use crate::profiles::clock::ManualClock;
+use model::FakeModel;
 
 /// The tokens below this one stand for single bytes: what [`Model::tokenize`] gives.
 pub const FIRST_BYTE: Token = 0;
@@ -182,7 +181,8 @@ impl Script {
     }
 }
 
-/// An engine that does what its script says.
+/// An engine that does what its script says. With [`ModelParams::no_alloc`] a model takes no time, nothing goes wrong with
+/// it, and it cannot compute.
 #[derive(Clone, Debug)]
 pub struct FakeEngine {
     script: Script,
@@ -217,7 +217,13 @@ impl Engine for FakeEngine {
 
     fn load(&self, params: &ModelParams, mut progress: LoadProgress) -> Result<Box<dyn Model>, EngineError> {
         let refused = |reason: &str| EngineError::ModelNotLoaded { path: params.path.clone(), reason: reason.into() };
-        let model = FakeModel::new(self.script.clone(), self.clock.clone());
+        if let (true, Some(reason)) = (params.no_alloc, &self.script.load_failure) {
+            return Err(refused(reason));
+        }
+        let model = FakeModel::new(self.script.clone(), self.clock.clone(), params.no_alloc);
+        if params.no_alloc {
+            return Ok(Box::new(model));
+        }
         for percent in 0..100_u8 {
             if progress(f32::from(percent) / 100.0).is_break() {
                 return Err(refused("aborted"));
@@ -231,94 +237,5 @@ impl Engine for FakeEngine {
         }
         let _ = progress(1.0);
         Ok(Box::new(model))
-    }
-}
-
-/// A model that answers what the script says.
-struct FakeModel {
-    script: Script,
-    clock: Option<ManualClock>,
-    /// Sequences that were begun.
-    sequences: Cell<usize>,
-    appends: Cell<u64>,
-    samples: Cell<u64>,
-    /// What [`Act::Allocate`] took.
-    hoard: Rc<RefCell<Vec<Vec<u8>>>>,
-}
-
-impl FakeModel {
-    fn new(mut script: Script, clock: Option<ManualClock>) -> Self {
-        let pieces: usize = script.answers.iter().map(Vec::len).sum();
-        let needed = u32::try_from(pieces).unwrap_or(u32::MAX).saturating_add(FIRST_PIECE.unsigned_abs());
-        script.model.n_vocab = script.model.n_vocab.max(needed);
-        let (sequences, appends, samples) = (Cell::new(0), Cell::new(0), Cell::new(0));
-        Self { script, clock, sequences, appends, samples, hoard: Rc::default() }
-    }
-
-    /// Lets time pass.
-    fn pass(&self, time: Duration) {
-        match &self.clock {
-            Some(clock) => clock.advance(time),
-            None if time.is_zero() => {}
-            None => std::thread::sleep(time),
-        }
-    }
-
-    /// Lets time pass as a computation does that asks whether to go on; false when it is not to.
-    fn compute(&self, time: Duration, abort: &AbortHandle) -> bool {
-        const BETWEEN_QUESTIONS: Duration = Duration::from_millis(10);
-        let mut left = time;
-        while !abort.ask() {
-            let step = left.min(BETWEEN_QUESTIONS);
-            self.pass(step);
-            left -= step;
-            if left.is_zero() {
-                return true;
-            }
-        }
-        false
-    }
-
-    fn piece(&self, token: Token) -> Option<&Piece> {
-        let place = usize::try_from(token.checked_sub(FIRST_PIECE)?).ok()?;
-        self.script.answers.iter().flatten().nth(place)
-    }
-}
-
-impl Model for FakeModel {
-    fn info(&self) -> &ModelInfo {
-        &self.script.model
-    }
-
-    fn session<'m>(&'m self, params: &ContextParams) -> Result<Box<dyn Session + 'm>, EngineError> {
-        let n_ctx = params.n_ctx;
-        let refused = |reason: String| EngineError::ContextNotCreated { n_ctx, reason };
-        self.misbehave(Place::Context, || params.abort.is_raised()).map_err(|stop| refused(stop.reason()))?;
-        if self.script.max_context.is_some_and(|max| n_ctx > max) {
-            eprintln!("fake: failed to allocate buffer for kv cache");
-            return Err(refused("failed to allocate buffer for kv cache".into()));
-        }
-        self.pass(self.script.delays.context);
-        Ok(Box::new(session::FakeSession::new(self, params)))
-    }
-
-    fn tokenize(&self, text: &str, add_special: bool, _parse_special: bool) -> Vec<Token> {
-        self.pass(self.script.delays.tokenize);
-        let bos = (add_special && self.script.model.adds_bos).then_some(BOS);
-        bos.into_iter().chain(text.bytes().map(|byte| FIRST_BYTE + Token::from(byte))).collect()
-    }
-
-    fn append_piece(&self, token: Token, bytes: &mut Vec<u8>) {
-        self.pass(self.script.delays.detokenize);
-        match self.piece(token) {
-            Some(Piece::Text(text)) => bytes.extend_from_slice(text.as_bytes()),
-            Some(Piece::Bytes(piece)) => bytes.extend_from_slice(piece),
-            Some(Piece::End) => {}
-            None => bytes.extend(u8::try_from(token - FIRST_BYTE)),
-        }
-    }
-
-    fn is_end_of_generation(&self, token: Token) -> bool {
-        token == END || self.piece(token) == Some(&Piece::End)
     }
 }

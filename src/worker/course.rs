@@ -179,3 +179,76 @@ fn quote(line: &[u8]) -> String {
     let short: String = text.chars().take(CHARACTERS).collect();
     if short.len() < line.len() { format!("{short:?}…") } else { format!("{short:?}") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profiles::{Samples, bench};
+
+    fn heard(lines: &[&str]) -> Course {
+        let mut course = Course::new(2);
+        for line in lines {
+            course.hear(line.as_bytes()).unwrap();
+        }
+        course
+    }
+
+    fn exit(course: &Course, status: Status, cut: Option<Cut>, log: &[&str]) -> Exit {
+        course.exit(status, cut, &log.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>())
+    }
+
+    const STARVING: &str = "ggml_backend_cpu_buffer_type_alloc_buffer: failed to allocate buffer of size 99";
+    const TASK_FAILED: &str = r#"{"event":"task_failed","task":0,"reason":"no context of 9 tokens"}"#;
+    const LOAD_FAILED: &str = r#"{"event":"load_failed","reason":"unable to allocate CPU buffer"}"#;
+
+    #[test]
+    fn a_signal_is_a_lack_of_memory_when_nobody_here_sent_sigkill_or_the_log_of_an_abort_says_so() {
+        let course = heard(&[]);
+        assert_eq!(exit(&course, Status::Signal(9), None, &[]), Exit::OutOfMemory);
+        assert_eq!(exit(&course, Status::Signal(9), Some(Cut::Cancelled), &[]), Exit::Signal(9));
+        assert_eq!(exit(&course, Status::Signal(6), None, &[STARVING]), Exit::OutOfMemory);
+        assert_eq!(exit(&course, Status::Signal(6), None, &["GGML_ASSERT(n > 0) failed"]), Exit::Signal(6));
+        assert_eq!(exit(&course, Status::Signal(11), None, &[STARVING]), Exit::Signal(11));
+    }
+
+    #[test]
+    fn a_failure_for_want_of_memory_counts_unless_another_task_was_done() {
+        assert_eq!(exit(&heard(&[LOAD_FAILED]), Status::Code(1), None, &[]), Exit::OutOfMemory);
+        assert_eq!(exit(&heard(&[TASK_FAILED]), Status::Code(0), None, &[STARVING]), Exit::OutOfMemory);
+        assert_eq!(exit(&heard(&[TASK_FAILED]), Status::Code(0), None, &["all is well"]), Exit::Success);
+        let samples = bench::Samples { n_prompt: 1, n_gen: 0, n_depth: 0, prompt_ns: vec![1], gen_ns: Vec::new() };
+        let samples = Box::new(Samples::Bench(samples));
+        let done = Event::TaskDone { task: 1, seconds: 1.0, samples, memory: None };
+        let course = heard(&[TASK_FAILED, &serde_json::to_string(&done).unwrap()]);
+        assert_eq!(exit(&course, Status::Code(0), None, &[STARVING]), Exit::Success);
+    }
+
+    #[test]
+    fn what_was_cut_off_ends_as_the_cut_says() {
+        let course = heard(&[]);
+        assert_eq!(exit(&course, Status::Signal(9), Some(Cut::LoadTimeout), &[STARVING]), Exit::Timeout);
+        assert_eq!(exit(&course, Status::Signal(9), Some(Cut::Stalled), &[]), Exit::Stalled);
+        assert_eq!(exit(&course, Status::Unknown, Some(Cut::Stalled), &[]), Exit::Stalled);
+        assert_eq!(exit(&course, Status::Signal(9), Some(Cut::Lingering), &[]), Exit::Signal(9));
+        let done = heard(&[r#"{"event":"done"}"#]);
+        assert_eq!(exit(&done, Status::Signal(9), Some(Cut::Lingering), &[]), Exit::Success);
+    }
+
+    #[test]
+    fn the_phase_follows_the_events() {
+        assert_eq!(heard(&[r#"{"event":"loading","percent":5}"#]).phase, Phase::Loading);
+        assert_eq!(heard(&[LOAD_FAILED]).phase, Phase::Ending);
+        assert_eq!(heard(&[r#"{"event":"done"}"#]).phase, Phase::Ending);
+        let started = r#"{"event":"task_started","task":1,"profile":"bench"}"#;
+        let course = heard(&[started]);
+        assert_eq!((course.last_task, course.unfinished_task), (Some(1), Some(1)));
+    }
+
+    #[test]
+    fn a_long_line_that_is_no_event_is_quoted_in_part() {
+        let said = Course::new(1).hear("ä".repeat(5000).as_bytes()).unwrap_err();
+        assert!(said.len() < 700 && said.ends_with("\"…"), "{said}");
+        let said = Course::new(1).hear(b"\xff\x00").unwrap_err();
+        assert!(said.contains("\\0"), "{said}");
+    }
+}

@@ -16,7 +16,7 @@ mod output;
 
 #[cfg(target_os = "linux")]
 mod linux;
-#[cfg(not(all(unix, target_os = "linux")))]
+#[cfg(not(target_os = "linux"))]
 mod other;
 #[cfg(unix)]
 mod unix;

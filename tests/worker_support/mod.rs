@@ -111,14 +111,16 @@ impl Seen {
 
     /// From the last event to the known ending: what the parent needed to notice a death that followed it at once.
     pub fn after_last_event(&self) -> Duration {
-        self.took - self.times.last().copied().unwrap_or_default()
+        self.took.saturating_sub(self.times.last().copied().unwrap_or_default())
     }
 
     pub fn task_failures(&self) -> Vec<&str> {
-        let reason =
-            |event| if let &Event::TaskFailed { ref reason, .. } = event { Some(reason.as_str()) } else { None };
-        self.events.iter().filter_map(reason).collect()
+        self.events.iter().filter_map(failure).collect()
     }
+}
+
+fn failure(event: &Event) -> Option<&str> {
+    if let Event::TaskFailed { reason, .. } = event { Some(reason) } else { None }
 }
 
 pub fn name(event: &Event) -> &'static str {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Act, FakeModel, Place};
+use super::model::FakeModel;
+use super::{Act, Place};
 
 /// Why the engine goes no further.
 pub(super) enum Stop {

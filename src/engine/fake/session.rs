@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::misbehave::Stop;
-use super::{END, FIRST_PIECE, FakeModel, Piece, Place};
+use super::model::FakeModel;
+use super::{END, FIRST_PIECE, Piece, Place};
 use crate::engine::{ContextParams, EngineError, MemoryBreakdown, Sampling, Session, Token};
 
 /// A sequence that is answered by the script.
@@ -76,6 +77,9 @@ impl Session for FakeSession<'_> {
         let Some(n_tokens) = u32::try_from(tokens.len()).ok().filter(|n| *n > 0) else { return Ok(()) };
         if self.params.n_ctx - self.state.n_past < n_tokens {
             return Err(EngineError::ContextFull { n_ctx: self.params.n_ctx });
+        }
+        if self.model.only_planned {
+            return Err(EngineError::DecodeFailed { code: -1, reason: "the model is only planned".into() });
         }
         let appends = &self.model.appends;
         appends.set(appends.get() + 1);
