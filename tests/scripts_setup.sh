@@ -15,7 +15,7 @@ a_complete_machine_is_left_as_it_is() {
     setup
     expect_status 0
     expect_equal "$(cat "$CALLS")" ''
-    # A variable that bindgen watches would make a cargo of the person's own compile llama.cpp again.
+    # A variable that cargo watches would make a build in the person's own shell start from bindgen again.
     expect_equal "$(in_environment 'echo "${LIBCLANG_PATH-} ${BINDGEN_EXTRA_CLANG_ARGS-} ${RUSTUP_TOOLCHAIN-}"')" '  '
 }
 
@@ -178,6 +178,29 @@ without_rust_rustup_is_fetched_and_its_cargo_used() {
     : >"$CALLS"
     setup
     expect_equal "$STATUS$(cat "$CALLS")" 0
+}
+
+root_without_rust_and_curl_gets_curl_first() {
+    complete_machine
+    rm "$BIN/cargo" "$BIN/rustc"
+    stand_in id 'echo 0'
+    with_download
+    mv "$BIN/curl" "$MACHINE/curl"
+    stand_in apt-get 'note "$@"; [ "$1" = update ] || mv "$MACHINE/curl" "$BIN/curl"'
+    setup
+    expect_status 0
+    expect_call 'apt-get install -qq -y --no-install-recommends curl ca-certificates'
+    expect_equal "$(in_environment 'cargo --version')" 'cargo 1.96.0'
+}
+
+a_bindgen_argument_of_the_persons_own_is_kept() {
+    complete_machine
+    rm -r "$MACHINE/system/usr/lib/llvm-14/lib/clang"
+    VARIABLES=BINDGEN_EXTRA_CLANG_ARGS=-DOWN=1
+    setup
+    expect_status 0
+    expect_equal "$(in_environment 'unset BINDGEN_EXTRA_CLANG_ARGS; BINDGEN_EXTRA_CLANG_ARGS=-DOWN=1; . "$0"
+        echo "$BINDGEN_EXTRA_CLANG_ARGS"')" "-DOWN=1 -I'$MACHINE/gcc include'"
 }
 
 a_distributions_old_rust_makes_way_for_rustups() {

@@ -2,10 +2,14 @@
 """Compares `sweetspot template` with Python's jinja2 as Hugging Face's transformers sets it up.
 
     python3 benches/parity/templates.py FOLDER_OF_JINJA_FILES [--sweetspot target/release/sweetspot] [--verbose]
+    python3 benches/parity/templates.py --cases tests/template_cases.json
 
 Every template in the folder is rendered by both programs for every conversation below, with the same date, and the bytes
 are compared. A conversation that both refuse counts as equal; one that only one of them refuses does not. Needs jinja2
 3.1.6 or later. Exits with 1 when a template differs that is not named in --allow.
+
+With --cases it checks what the program's own tests expect: that jinja2 renders each of the small templates in that file to
+the text that the file gives for it (`null`: that it fails).
 """
 
 import argparse
@@ -55,6 +59,12 @@ TOOL_TURNS = [
 ]
 PARTS = [{"type": "text", "text": "First part. "}, {"type": "text", "text": "Second part."}]
 
+SIMPLE_TOOLS = [{"type": "function", "function": {
+    "name": "search", "description": "Searches the web.",
+    "parameters": {"type": "object", "required": ["query"], "properties": {
+        "query": {"type": "string", "description": "What to look for"},
+        "sites": {"type": "array", "items": {"type": "string"}, "description": "Where"}}}}}]
+
 # name: (messages, tools, further variables, add_generation_prompt)
 CASES = {
     "user": ([USER], None, {}, True),
@@ -69,6 +79,11 @@ CASES = {
     "reasoning": ([USER, {"role": "assistant", "reasoning_content": "Gas giants.", "content": "Jupiter."},
                    {"role": "user", "content": "Sure?"}], None, {}, True),
     "tools offered": ([SYSTEM, USER], TOOLS, {}, True),
+    "simple tool": ([SYSTEM, {"role": "user", "content": "Find llamas."}], SIMPLE_TOOLS, {}, True),
+    "simple tool, done": ([SYSTEM, {"role": "user", "content": "Find llamas."}, {
+        "role": "assistant", "content": "Looking.", "tool_calls": [call("call00003", {"query": "llamas"}, "search")]},
+        {"role": "tool", "tool_call_id": "call00003", "name": "search", "content": "Found."},
+        {"role": "assistant", "content": "Found some."}, {"role": "user", "content": "More."}], SIMPLE_TOOLS, {}, True),
     "tool call": ([SYSTEM, *TOOL_TURNS[:2]], TOOLS, {}, False),
     "tool result": ([SYSTEM, *TOOL_TURNS[:3]], TOOLS, {}, True),
     "tools, done": (TOOL_TURNS, TOOLS, {}, True),
@@ -115,8 +130,39 @@ def reference_environment():
         trim_blocks=True, lstrip_blocks=True, extensions=[Generation, jinja2.ext.loopcontrols])
     env.filters["tojson"] = tojson
     env.globals["raise_exception"] = raise_exception
+    env.globals["dict"] = dict
     env.globals["strftime_now"] = lambda form: datetime.fromisoformat(NOW).strftime(form)
     return env
+
+
+# What the small templates of --cases are rendered for, beside their own variables.
+CASE_VARIABLES = {
+    "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": " Hi "},
+                 {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}],
+    "tools": None, "documents": None, "add_generation_prompt": True, "bos_token": BOS, "eos_token": EOS,
+}
+
+
+def render_case(env, template, variables):
+    """The text, or None where the template fails."""
+    variables = CASE_VARIABLES | variables
+    messages = [with_reasoning(m) for m in variables["messages"]]
+    try:
+        return env.from_string(template).render(variables | {"messages": messages})
+    except Exception:  # whatever a template may raise
+        return None
+
+
+def check_cases(env, file):
+    wrong = 0
+    cases = json.loads(file.read_text())
+    for case in cases:
+        rendered = render_case(env, case["template"], case["variables"])
+        if rendered != case["expected"]:
+            wrong += 1
+            print(f"{case['name']}: expected {case['expected']!r}, jinja2 gives {rendered!r}")
+    print(f"{len(cases) - wrong} of {len(cases)} small templates as jinja2 {jinja2.__version__} renders them")
+    sys.exit(1 if wrong else 0)
 
 
 def with_reasoning(message):
@@ -181,12 +227,17 @@ def explain(reference, ours):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--cases", type=Path, help="check this file's expectations instead")
     parser.add_argument("--sweetspot", default="target/release/sweetspot")
     parser.add_argument("--allow", default="", help="templates that may differ, with commas, without .jinja")
     parser.add_argument("--verbose", action="store_true", help="also the messages of conversations that both refuse")
     args = parser.parse_args()
     env = reference_environment()
+    if args.cases:
+        check_cases(env, args.cases)
+    if not args.folder:
+        parser.error("name a folder of .jinja files, or --cases")
     files = sorted(args.folder.glob("*.jinja"))
     if not files:
         sys.exit(f"{args.folder}: no .jinja files")

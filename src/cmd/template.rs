@@ -19,14 +19,14 @@ pub struct Args {
     /// The model's GGUF file.
     #[arg(required_unless_present = "template")]
     pub model: Option<PathBuf>,
-    /// Messages in OpenAI's JSON form: a list, or an object with `messages` and `tools`; `-` reads stdin. Without it: a
-    /// short conversation.
+    /// Messages as JSON: a list of objects with `role` and `content`, or an object with `messages` and `tools`; `-` reads
+    /// stdin. Without it: a short conversation.
     #[arg(long, value_name = "FILE.json")]
     pub messages: Option<PathBuf>,
     /// Render this Jinja template instead of the model's own.
     #[arg(long, value_name = "FILE.jinja", conflicts_with_all = ["name", "list"])]
     pub template: Option<PathBuf>,
-    /// Tools that the model may call: a list in OpenAI's JSON form.
+    /// Tools that the model may call: a list of function schemas as JSON.
     #[arg(long, value_name = "FILE.json")]
     pub tools: Option<PathBuf>,
     /// Documents to answer from: a list of objects.
@@ -59,6 +59,7 @@ pub struct Args {
 ///
 /// # Errors
 /// A file that is not what it should be, or a template that gives no prompt.
+#[allow(clippy::needless_pass_by_value)] // all commands take their arguments so
 pub fn run(args: Args) -> anyhow::Result<Exit> {
     let model = args.model.as_deref().map(templates_of).transpose()?.unwrap_or_default();
     let mut out = std::io::stdout().lock();

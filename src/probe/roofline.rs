@@ -30,8 +30,7 @@ impl Roofline {
     /// Measures with `threads` threads, in two to four seconds.
     #[must_use]
     pub fn measure(machine: &Machine, threads: u32) -> Self {
-        let buffer_bytes =
-            bandwidth::buffer_bytes(machine.cpu.last_level_cache_bytes(), memory::available_bytes());
+        let buffer_bytes = bandwidth::buffer_bytes(machine.cpu.last_level_cache_bytes(), memory::available_bytes());
         let (bandwidth, bandwidth_single_thread) = bandwidth::measure(threads, buffer_bytes);
         let (throughput, throughput_single_thread) = throughput::measure(threads);
         Self { bandwidth, bandwidth_single_thread, throughput, throughput_single_thread }
@@ -57,11 +56,7 @@ impl Roofline {
 /// assumed; a batch reads the weights once for all its sequences. `None` when nothing is read or the bandwidth is no
 /// positive number.
 #[must_use]
-pub fn tg_limit_tokens_per_second(
-    bandwidth_bytes_per_s: f64,
-    active_weight_bytes: u64,
-    kv_bytes: u64,
-) -> Option<f64> {
+pub fn tg_limit_tokens_per_second(bandwidth_bytes_per_s: f64, active_weight_bytes: u64, kv_bytes: u64) -> Option<f64> {
     let bytes = active_weight_bytes.saturating_add(kv_bytes);
     (bytes > 0 && bandwidth_bytes_per_s.is_finite() && bandwidth_bytes_per_s > 0.0)
         .then(|| bandwidth_bytes_per_s / as_f64(bytes))

@@ -66,12 +66,17 @@ pub fn measure(threads: u32) -> (Throughput, Throughput) {
 
 fn measure_once(threads: u32) -> Throughput {
     let repeat = Repeat { least: 3, most: 200, time: TIME };
-    let (times, _) = timed_passes(threads, repeat, |_| Multiplication::new(), |multiplication| {
-        for _ in 0..PER_PASS {
-            multiplication.run();
-            black_box(&mut multiplication.result);
-        }
-    });
+    let (times, _) = timed_passes(
+        threads,
+        repeat,
+        |_| Multiplication::new(),
+        |multiplication| {
+            for _ in 0..PER_PASS {
+                multiplication.run();
+                black_box(&mut multiplication.result);
+            }
+        },
+    );
     let operations = as_f64(OPERATIONS * u64::from(PER_PASS) * u64::from(threads));
     let rates = Rates::of(times.iter().map(|time| operations / time.as_secs_f64().max(1e-9) / 1e9).collect());
     Throughput {
@@ -80,7 +85,9 @@ fn measure_once(threads: u32) -> Throughput {
         spread_percent: rates.spread_percent,
         repetitions: rates.repetitions,
         threads,
-        method: format!("f32 matrix multiplication, {SIZE} x {SIZE}, cache-blocked, a pair of matrices for each thread"),
+        method: format!(
+            "f32 matrix multiplication, {SIZE} x {SIZE}, cache-blocked, a pair of matrices for each thread"
+        ),
     }
 }
 

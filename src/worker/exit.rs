@@ -96,6 +96,7 @@ impl Ending {
             },
             exit => match &self.load_failure {
                 Some(reason) => reason.clone(),
+                None if exit == Exit::Success && !self.done => "ended by itself before it was done".into(),
                 None => exit.to_string(),
             },
         }

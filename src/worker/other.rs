@@ -60,6 +60,9 @@ pub(super) mod control {
         let _ = child.start_kill();
     }
 
+    /// No groups.
+    pub(in crate::worker) fn kill_rest(_pid: u32) {}
+
     /// No signals.
     pub(in crate::worker) fn signal_of(_status: ExitStatus) -> Option<i32> {
         None

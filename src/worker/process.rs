@@ -222,6 +222,8 @@ impl<'a> Watch<'a> {
     /// The deadline has passed; true when there is nothing more to wait for.
     fn too_late(&mut self) -> bool {
         if self.died.is_some() || self.killed.is_some() {
+            // Somebody else holds the pipe: something that the worker started and that is of no more use.
+            self.pid.inspect(|pid| control::kill_rest(*pid));
             return true;
         }
         if self.silent && !self.course.has_ended() {

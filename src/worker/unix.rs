@@ -39,6 +39,14 @@ pub(super) fn kill_group(child: &mut tokio::process::Child) {
     }
 }
 
+/// Kills what is left of the group of a process that is dead. Only for a group that is not empty: its number is not given
+/// to another process as long as somebody is in it.
+pub(super) fn kill_rest(pid: u32) {
+    if let Ok(group) = i32::try_from(pid) {
+        let _ = signal::killpg(Pid::from_raw(group), Signal::SIGKILL);
+    }
+}
+
 /// The signal that ended a process.
 pub(super) fn signal_of(status: ExitStatus) -> Option<i32> {
     status.signal()

@@ -155,3 +155,19 @@ pub fn task(n_prompt: u32, n_gen: u32) -> profiles::Job {
 pub fn exists(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
 }
+
+/// Whether a process that is not a child of this one is dead (and be it a zombie that its new parent leaves lying) in time.
+pub fn gone_within(pid: u32, time: Duration) -> bool {
+    let started = Instant::now();
+    let dead = || match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) => stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with(['Z', 'X'])),
+        Err(_) => true,
+    };
+    while !dead() {
+        if started.elapsed() > time {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    true
+}

@@ -1,4 +1,4 @@
-//! Messages in OpenAI's JSON form, and the files they come in.
+//! Messages in the JSON form of the `OpenAI` API, and the files they come in.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
@@ -67,7 +67,8 @@ impl Message {
 
     /// The fields with the reasoning under every name that templates read it by, as transformers passes it.
     pub(super) fn with_reasoning(&self) -> std::borrow::Cow<'_, Map<String, Json>> {
-        let Some(reasoning) = REASONING.iter().filter_map(|name| self.0.get(*name)).find(|value| !value.is_null()) else {
+        let Some(reasoning) = REASONING.iter().filter_map(|name| self.0.get(*name)).find(|value| !value.is_null())
+        else {
             return std::borrow::Cow::Borrowed(&self.0);
         };
         let mut fields = Map::from_iter([("thinking".to_owned(), reasoning.clone())]);
@@ -110,9 +111,10 @@ impl Conversation {
                     None => return Err(ConversationError::NotMessages("an object without them")),
                 };
                 let tools = object.remove("tools").map(read_tools).transpose()?;
-                object.keys().next().map_or(Ok(Self { messages, tools }), |key| {
-                    Err(ConversationError::UnknownKey(key.clone()))
-                })
+                object
+                    .keys()
+                    .next()
+                    .map_or(Ok(Self { messages, tools }), |key| Err(ConversationError::UnknownKey(key.clone())))
             }
             other => Err(ConversationError::NotMessages(kind(&other))),
         }

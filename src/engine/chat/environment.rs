@@ -2,7 +2,7 @@
 
 use jiff::Zoned;
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Value;
+use minijinja::value::{Rest, Value};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind};
 use minijinja_contrib::globals;
 
@@ -20,7 +20,7 @@ pub fn new() -> Environment<'static> {
     });
     env.set_unknown_method_callback(methods::call);
     env.add_function("raise_exception", raise_exception);
-    env.add_function("cycler", globals::cycler);
+    env.add_function("cycler", |items: Rest<Value>| globals::cycler(items.0));
     env.add_function("joiner", globals::joiner);
     filters::add(&mut env);
     env

@@ -65,7 +65,8 @@ impl ChatError {
         let innermost = innermost(error);
         let line = innermost.line().or(error.line()).unwrap_or(1);
         let raised = innermost.source().and_then(|source| source.downcast_ref::<RaisedByTemplate>());
-        let reason = innermost.detail().map_or_else(|| innermost.kind().to_string(), |d| format!("{}: {d}", innermost.kind()));
+        let reason =
+            innermost.detail().map_or_else(|| innermost.kind().to_string(), |d| format!("{}: {d}", innermost.kind()));
         match raised {
             Some(raised) => Self::Raised { source_name, line, message: raised.0.clone() },
             None if innermost.kind() == minijinja::ErrorKind::SyntaxError => Self::Syntax { source_name, line, reason },

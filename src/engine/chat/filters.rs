@@ -1,8 +1,11 @@
 //! jinja2's filters and tests where minijinja's own ones do something else, and `tojson` as Hugging Face defines it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use minijinja::value::{Rest, Value, ValueIter, ValueKind, ValueOrKwargs};
+use minijinja::value::{
+    Enumerator, Object, ObjectExt, ObjectRepr, Rest, Tuple, Value, ValueIter, ValueKind, ValueOrKwargs,
+};
 use minijinja::{Environment, Error, ErrorKind, State, filters};
 
 use super::args::Args;
@@ -60,8 +63,25 @@ fn add_generators(env: &mut Environment) {
 }
 
 fn generator(items: Vec<Value>) -> Value {
-    // `filter` hides how many items there are.
-    Value::make_iterable(move || items.clone().into_iter().filter(|_| true))
+    Value::from_object(Generator(items))
+}
+
+/// Items whose number a template cannot tell.
+#[derive(Debug)]
+struct Generator(Vec<Value>);
+
+impl Object for Generator {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Iterable
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        self.mapped_enumerator(|generator| Box::new(generator.0.iter().cloned()))
+    }
+
+    fn enumerator_len(self: &Arc<Self>) -> Option<usize> {
+        None
+    }
 }
 
 /// A value's items; what Python cannot iterate over is an error.
@@ -234,9 +254,9 @@ fn dictsort(value: &Value, args: Rest<ValueOrKwargs>) -> Result<Value, Error> {
         _ => value.clone(),
     };
     let mut pairs = python::pairs(value);
-    pairs.sort_by_cached_key(|(key, item)| fold(if by_value { item } else { key }));
-    if args.is_true(2) {
-        pairs.reverse();
-    }
-    Ok(pairs.into_iter().map(|(key, item)| minijinja::value::Tuple::from([key, item]).into()).collect::<Vec<Value>>().into())
+    pairs.sort_by(|a, b| {
+        let (a, b) = if by_value { (fold(&a.1), fold(&b.1)) } else { (fold(&a.0), fold(&b.0)) };
+        if args.is_true(2) { b.cmp(&a) } else { a.cmp(&b) }
+    });
+    Ok(Value::from(pairs.into_iter().map(|(key, item)| Tuple::from([key, item]).into()).collect::<Vec<Value>>()))
 }

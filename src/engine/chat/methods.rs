@@ -15,7 +15,7 @@ use super::source::SLICE;
 /// No such method, or wrong arguments.
 pub fn call(state: &mut State, value: &Value, method: &str, args: &[Value]) -> Result<Value, Error> {
     if method == SLICE {
-        return slice(value, &Args::parse(args, &["start", "stop", "step"])?);
+        return slice(value, &Args::parse(args, &["start", "end", "step"])?);
     }
     let own = match value.kind() {
         ValueKind::String => string_method(text(value)?, method, args)?,
@@ -33,7 +33,8 @@ pub fn is_space(c: char) -> bool {
 
 /// Python's `str.splitlines()`.
 pub fn split_lines(text: &str, keep_ends: bool) -> Vec<&str> {
-    let is_end = |c| matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    let is_end =
+        |c| matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}');
     let mut lines = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find(is_end) {
@@ -55,9 +56,9 @@ pub fn strip<'t>(text: &'t str, chars: Option<&str>, left: bool, right: bool) ->
     if right { text.trim_end_matches(unwanted) } else { text }
 }
 
-/// Python's `value[start:stop:step]`; undefined where Python raises an error that jinja2 turns into that.
+/// Python's `value[start:end:step]`; undefined where Python raises an error that jinja2 turns into that.
 fn slice(value: &Value, args: &Args) -> Result<Value, Error> {
-    let (Ok(start), Ok(stop), Ok(step)) = (args.integer(0), args.integer(1), args.integer(2)) else {
+    let (Ok(start), Ok(end), Ok(step)) = (args.integer(0), args.integer(1), args.integer(2)) else {
         return Ok(Value::UNDEFINED);
     };
     let step = step.unwrap_or(1);
@@ -69,26 +70,26 @@ fn slice(value: &Value, args: &Args) -> Result<Value, Error> {
     }
     if let Some(s) = value.as_str() {
         let chars: Vec<char> = s.chars().collect();
-        return Ok(Value::from(indices(chars.len(), start, stop, step).map(|i| chars[i]).collect::<String>()));
+        return Ok(Value::from(indices(chars.len(), start, end, step).map(|i| chars[i]).collect::<String>()));
     }
     if !matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable) || value.len().is_none() {
         return Ok(Value::UNDEFINED);
     }
     let items: Vec<Value> = value.try_iter()?.collect();
-    let items: Vec<Value> = indices(items.len(), start, stop, step).map(|i| items[i].clone()).collect();
+    let items: Vec<Value> = indices(items.len(), start, end, step).map(|i| items[i].clone()).collect();
     Ok(if value.is_tuple() { Value::from(Tuple::from(items)) } else { Value::from(items) })
 }
 
-/// The indices that Python's `slice(start, stop, step).indices(length)` walks over.
-fn indices(length: usize, start: Option<i64>, stop: Option<i64>, step: i64) -> impl Iterator<Item = usize> {
+/// The indices that Python's `slice(start, end, step).indices(length)` walks over.
+fn indices(length: usize, start: Option<i64>, end: Option<i64>, step: i64) -> impl Iterator<Item = usize> {
     let length = i64::try_from(length).unwrap_or(i64::MAX);
     let (low, high) = if step > 0 { (0, length) } else { (-1, length - 1) };
     let clamp = |index: i64| (if index < 0 { index.saturating_add(length) } else { index }).clamp(low, high.max(low));
-    let (first, end) = if step > 0 { (low, high) } else { (high, low) };
+    let (first, last) = if step > 0 { (low, high) } else { (high, low) };
     let start = start.map_or(first, clamp);
-    let stop = stop.map_or(end, clamp);
+    let end = end.map_or(last, clamp);
     std::iter::successors(Some(start), move |index| index.checked_add(step))
-        .take_while(move |index| if step > 0 { *index < stop } else { *index > stop })
+        .take_while(move |index| if step > 0 { *index < end } else { *index > end })
         .filter_map(|index| usize::try_from(index).ok())
 }
 
@@ -104,7 +105,9 @@ fn string_method(s: &str, method: &str, args: &[Value]) -> Result<Option<Value>,
             list(split(s, args.text(0)?, limit, method == "rsplit")?)
         }
         "splitlines" => list(split_lines(s, Args::parse(args, &["keepends"])?.is_true(0))),
-        "partition" | "rpartition" => partition(s, Args::parse(args, &["sep"])?.required_text(0)?, method == "rpartition")?,
+        "partition" | "rpartition" => {
+            partition(s, Args::parse(args, &["sep"])?.required_text(0)?, method == "rpartition")?
+        }
         "removeprefix" => {
             let args = Args::parse(args, &["prefix"])?;
             Value::from(s.strip_prefix(args.required_text(0)?).unwrap_or(s))
@@ -160,7 +163,12 @@ fn list(items: Vec<&str>) -> Value {
     items.into_iter().map(Value::from).collect::<Vec<_>>().into()
 }
 
-fn split<'s>(s: &'s str, separator: Option<&str>, limit: Option<usize>, from_right: bool) -> Result<Vec<&'s str>, Error> {
+fn split<'s>(
+    s: &'s str,
+    separator: Option<&str>,
+    limit: Option<usize>,
+    from_right: bool,
+) -> Result<Vec<&'s str>, Error> {
     match (separator, limit) {
         (Some(""), _) => Err(invalid("empty separator")),
         (Some(separator), None) => Ok(s.split(separator).collect()),

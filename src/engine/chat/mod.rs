@@ -63,7 +63,7 @@ pub struct ModelTemplates {
 pub struct RenderInput {
     /// The conversation.
     pub messages: Vec<Message>,
-    /// Tools the model may call, as JSON schemas in OpenAI's form.
+    /// Tools the model may call, as JSON schemas of functions.
     pub tools: Option<Vec<Json>>,
     /// Documents to answer from.
     pub documents: Option<Vec<Json>>,
@@ -117,16 +117,17 @@ impl ModelTemplates {
     /// [`ChatError::Syntax`].
     pub fn choose(&self, tools: bool) -> Result<ChatTemplate, ChatError> {
         let named = |name: &str| self.named.iter().find(|(other, _)| other == name);
-        let chosen = named("tool_use").filter(|_| tools).or_else(|| match self.default {
+        // A blank template would leave the model without a prompt.
+        let default = self.default.as_ref().filter(|source| !source.trim().is_empty());
+        let chosen = named("tool_use").filter(|_| tools).or_else(|| match default {
             Some(_) => None,
             None => named("default").or(self.named.first()),
         });
-        match (chosen, &self.default) {
+        match (chosen, default) {
             (Some((name, source)), _) => self.compile(Some(name), source),
             (None, Some(source)) => self.compile(None, source),
-            (None, None) => {
-                ChatTemplate::from_source(CHATML_NAME, CHATML).map(|template| ChatTemplate { fallback: true, ..template })
-            }
+            (None, None) => ChatTemplate::from_source(CHATML_NAME, CHATML)
+                .map(|template| ChatTemplate { fallback: true, ..template }),
         }
     }
 
@@ -216,7 +217,8 @@ fn render(env: &Environment, name: &str, variables: Value) -> Result<String, Cha
 fn variables(input: &RenderInput) -> Value {
     let list = |items: &[Json]| Value::from(items.iter().map(value::from_json).collect::<Vec<_>>());
     let optional = |items: &Option<Vec<Json>>| items.as_deref().map_or_else(|| Value::from(()), list);
-    let messages: Vec<Value> = input.messages.iter().map(|message| value::from_map(&message.with_reasoning())).collect();
+    let messages: Vec<Value> =
+        input.messages.iter().map(|message| value::from_map(&message.with_reasoning())).collect();
     let mut variables = vec![
         ("messages", Value::from(messages)),
         ("tools", optional(&input.tools)),
@@ -227,5 +229,7 @@ fn variables(input: &RenderInput) -> Value {
     let tokens = [("bos_token", &input.bos_token), ("eos_token", &input.eos_token)];
     variables.extend(tokens.into_iter().filter_map(|(name, text)| Some((name, Value::from(text.as_deref()?)))));
     let extra = input.extra.iter().map(|(name, json)| (name.as_str(), value::from_json(json)));
-    Value::from(variables.into_iter().chain(extra).map(|(name, value)| (name.to_owned(), value)).collect::<BTreeMap<_, _>>())
+    Value::from(
+        variables.into_iter().chain(extra).map(|(name, value)| (name.to_owned(), value)).collect::<BTreeMap<_, _>>(),
+    )
 }

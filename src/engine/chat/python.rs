@@ -271,7 +271,8 @@ mod tests {
 
     #[test]
     fn a_string_in_a_list_is_quoted_and_escaped_as_python_does() {
-        let list = Value::from(vec!["a", "it's", "it's \"so\"", "é\u{301}", "\u{a0}\u{200b}", "\u{1f600}\n\\", "\u{7f}"]);
+        let list =
+            Value::from(vec!["a", "it's", "it's \"so\"", "é\u{301}", "\u{a0}\u{200b}", "\u{1f600}\n\\", "\u{7f}"]);
         assert_eq!(
             to_str(&list),
             "['a', \"it's\", 'it\\'s \"so\"', 'é\u{301}', '\\xa0\\u200b', '\u{1f600}\\n\\\\', '\\x7f']"

@@ -258,6 +258,16 @@ impl Gguf {
         Ok(source.value(array.element, key)?.as_str().map(str::to_owned))
     }
 
+    /// The bytes of an entry as they lie in the file: key, type and value.
+    ///
+    /// # Errors
+    /// As [`Gguf::read_array`].
+    pub fn read_entry(&self, entry: &Entry) -> Result<Vec<u8>, GgufError> {
+        let mut source = read::Source::open(&self.path)?;
+        source.seek(entry.bytes.start)?;
+        source.bytes(entry.bytes.end - entry.bytes.start, &entry.key)
+    }
+
     /// `general.architecture`, such as `llama`.
     #[must_use]
     pub fn architecture(&self) -> Option<&str> {

@@ -102,7 +102,7 @@ impl Source {
     }
 
     /// Bytes of a length that was just read; the caller bounds it where the file's size is no bound.
-    fn bytes(&mut self, len: u64, what: &str) -> Result<Vec<u8>, GgufError> {
+    pub(super) fn bytes(&mut self, len: u64, what: &str) -> Result<Vec<u8>, GgufError> {
         if len > self.remaining() {
             return Err(self.cut(self.position, what));
         }
