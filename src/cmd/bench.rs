@@ -104,7 +104,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         });
         runner.run(&groups, &mut printers, interrupted).await
     })?;
-    if summary.failures > 0 {
+    if !summary.failures.is_empty() {
         eprintln!("sweetspot: llama.cpp's log: {}", log.keep().display());
     }
     Ok(summary.exit())

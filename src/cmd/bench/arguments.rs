@@ -116,8 +116,9 @@ fn folder(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     for entry in path.read_dir().map_err(unreadable)? {
         let file = entry.map_err(unreadable)?.path();
         let name = file.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+        let gguf = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"));
         let later_part = Part::of(&file).is_some_and(|part| part.number > 1);
-        if file.is_file() && name.ends_with(".gguf") && !name.starts_with("mmproj") && !later_part {
+        if file.is_file() && gguf && !name.starts_with("mmproj") && !later_part {
             files.push(file);
         }
     }

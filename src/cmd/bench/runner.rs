@@ -26,12 +26,14 @@ pub type Out = Box<dyn Write>;
 const STALL_TIMEOUT: Duration = Duration::from_mins(30);
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Tests that gave a result.
     pub rows: usize,
-    /// Lines about something that could not be measured.
-    pub failures: usize,
+    /// What could not be measured and why, a line each, as they were said on stderr.
+    pub failures: Vec<String>,
+    /// What the reader should know, a line each, as they were said on stderr.
+    pub warnings: Vec<String>,
     /// Somebody wanted it to stop.
     pub interrupted: bool,
 }
@@ -39,7 +41,7 @@ pub struct Summary {
 impl Summary {
     /// The exit code.
     #[must_use]
-    pub fn exit(self) -> Exit {
+    pub fn exit(&self) -> Exit {
         match self {
             Self { interrupted: true, .. } => Exit::Interrupted,
             Self { rows: 0, .. } => Exit::Nothing,
@@ -75,7 +77,7 @@ impl Runner {
         interrupted: watch::Receiver<bool>,
     ) -> anyhow::Result<Summary> {
         let total = groups.iter().map(|group| group.tests.len()).sum();
-        let mut state = State { printers, warned: HashSet::new(), failures: 0, number: 0, total, unwritten: None };
+        let mut state = State::new(printers, total);
         for group in groups {
             let end_of_group = state.number + group.tests.len();
             if *interrupted.borrow() || !self.run_group(group, &mut state, &interrupted).await? {
@@ -90,7 +92,8 @@ impl Runner {
             printer.finish()?;
         }
         let rows = state.printers.first().map_or(0, Printer::rows);
-        Ok(Summary { rows, failures: state.failures, interrupted: *interrupted.borrow() })
+        let State { failures, warnings, .. } = state;
+        Ok(Summary { rows, failures, warnings, interrupted: *interrupted.borrow() })
     }
 
     /// Runs one group in as many workers as it needs; false when the run is to end.
@@ -102,8 +105,9 @@ impl Runner {
     ) -> anyhow::Result<bool> {
         let mut first = 0;
         while first < group.tests.len() {
-            let mut life = Life { runner: self, group, tests: &group.tests[first..], state, engine: None, model: None };
-            let ending = life.see_through(interrupted.clone()).await?;
+            let tests = &group.tests[first..];
+            let mut life = Life { runner: self, group, tests, state, interrupted, engine: None, model: None };
+            let ending = life.see_through().await?;
             if state.unwritten.is_some() || ending.stopped_by_us {
                 return Ok(false);
             }
@@ -128,7 +132,8 @@ struct State<'a> {
     printers: &'a mut [Printer<Out>],
     /// Models whose context was warned of.
     warned: HashSet<PathBuf>,
-    failures: usize,
+    failures: Vec<String>,
+    warnings: Vec<String>,
     /// Tests before this worker's first one.
     number: usize,
     total: usize,
@@ -136,13 +141,19 @@ struct State<'a> {
     unwritten: Option<io::Error>,
 }
 
-impl State<'_> {
+impl<'a> State<'a> {
+    fn new(printers: &'a mut [Printer<Out>], total: usize) -> Self {
+        let (failures, warnings) = (Vec::new(), Vec::new());
+        Self { printers, warned: HashSet::new(), failures, warnings, number: 0, total, unwritten: None }
+    }
+
     fn fail(&mut self, model: &Path, reason: &str) {
-        self.failures += 1;
         let model = model.display().to_string();
         // The engine's own errors begin with the path.
         let reason = reason.strip_prefix(&format!("{model}: ")).unwrap_or(reason);
-        eprintln!("sweetspot: {model}: {reason}");
+        let line = format!("{model}: {reason}");
+        eprintln!("sweetspot: {line}");
+        self.failures.push(line);
     }
 }
 
@@ -152,12 +163,13 @@ struct Life<'a, 'b> {
     group: &'a Group,
     tests: &'a [bench::Job],
     state: &'a mut State<'b>,
+    interrupted: &'a watch::Receiver<bool>,
     engine: Option<EngineInfo>,
     model: Option<ModelInfo>,
 }
 
 impl Life<'_, '_> {
-    async fn see_through(&mut self, interrupted: watch::Receiver<bool>) -> anyhow::Result<Ending> {
+    async fn see_through(&mut self) -> anyhow::Result<Ending> {
         let job = Job {
             version: VERSION,
             engine: self.runner.engine.clone(),
@@ -165,8 +177,8 @@ impl Life<'_, '_> {
             memory_cap_bytes: None,
             tasks: self.tests.iter().cloned().map(profiles::Job::Bench).collect(),
         };
-        let (stop, mut cancel) = watch::channel(*interrupted.borrow());
-        let relay = relay(interrupted, &stop);
+        let (stop, mut cancel) = watch::channel(false);
+        let relay = relay(self.interrupted.clone(), &stop);
         let options = &self.runner.options;
         let mut test_time = String::new();
         let mut on_event = |event: &Event| {
@@ -200,6 +212,8 @@ impl Life<'_, '_> {
                 self.tell(*task, &format!("{}/{} {}", progress.done, progress.total, progress.unit));
             }
             Event::TaskDone { task, samples, .. } => self.row(*task, samples, test_time),
+            // A test that is stopped on request has not failed.
+            Event::TaskFailed { .. } if *self.interrupted.borrow() || self.state.unwritten.is_some() => {}
             Event::TaskFailed { task, reason } => {
                 let test = self.tests.get(*task).map(test_name).unwrap_or_default();
                 self.state.fail(&self.group.model, &format!("{test}: {reason}"));
@@ -248,12 +262,14 @@ impl Life<'_, '_> {
     fn warn_of_long_contexts(&mut self, model: &ModelInfo) {
         let longest = self.group.tests.iter().map(|test| test.context.n_ctx).max().unwrap_or(0);
         if longest > model.n_ctx_train && self.state.warned.insert(self.group.model.clone()) {
-            eprintln!(
-                "sweetspot: warning: {}: a test takes {longest} tokens of context, the model was trained for {}: its speed \
-                 holds, but what it would write there is not to be trusted",
+            let line = format!(
+                "{}: a test takes {longest} tokens of context, the model was trained for {}: its speed holds, but what it \
+                 would write there is not to be trusted",
                 self.group.model.display(),
                 model.n_ctx_train
             );
+            eprintln!("sweetspot: warning: {line}");
+            self.state.warnings.push(line);
         }
     }
 }
