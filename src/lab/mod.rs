@@ -3,3 +3,4 @@
 pub mod checkpoint;
 pub mod console;
 pub mod outcome;
+pub mod run_file;
