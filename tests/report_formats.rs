@@ -119,7 +119,10 @@ fn every_number_in_the_json_report_was_measured_or_is_null() {
     assert_eq!(crashed["profiles"]["interactive"]["exit"]["signal"], 11);
     assert_eq!(report["results"][3]["verdict"], Value::Null);
     // Weights, repacked copy, KV cache and compute buffers of the fixture.
-    assert_eq!(report["results"][0]["memory_gb"], (699_000_000 + 400_000_000 + 67_108_864 + 104_857_600) as f64 / 1e9);
+    assert_eq!(
+        report["results"][0]["memory_gb"],
+        f64::from(699_000_000 + 400_000_000 + 67_108_864 + 104_857_600) / 1e9
+    );
 }
 
 #[test]
@@ -162,7 +165,7 @@ fn a_program_that_was_not_built_for_its_cpu_says_so_in_every_report() {
 
 #[test]
 fn an_early_end_is_told_in_every_report() {
-    let told = "the model ended 1 of its answers before 9 tokens";
+    let told = "the model ended 1 answer early";
     for format in Format::ALL {
         assert!(text(&view(), format).contains(told), "{format:?}");
     }
@@ -185,11 +188,21 @@ fn a_cell_that_was_not_reached_is_reported_as_skipped() {
 }
 
 #[test]
+fn where_only_synthetic_models_were_measured_none_is_named_to_start_with() {
+    let outcomes = outcomes();
+    let view = view_of(&run_file(&outcomes[4..]), &outcomes[4..]);
+    assert_eq!(json(&view)["recommendations"]["overall"], Value::Null);
+    assert!(terminal::render(&view, plain(120)).contains("all that were measured have synthetic weights"));
+}
+
+#[test]
 fn what_a_model_is_called_breaks_no_table() {
     let mut outcomes = outcomes();
-    outcomes[0].cell.model = "a|b\n<script>".to_owned();
-    let markdown = text(&view_of(&run_file(&outcomes), &outcomes), Format::Md);
-    assert!(markdown.contains("| a\\|b &lt;script> | Q4_K_M |"), "{markdown}");
+    outcomes[0].cell.model = "a|b\n<script>\u{1b}[2J".to_owned();
+    let view = view_of(&run_file(&outcomes), &outcomes);
+    assert!(!terminal::render(&view, plain(120)).contains('\u{1b}'));
+    let markdown = text(&view, Format::Md);
+    assert!(markdown.contains("| a\\|b &lt;script>\u{fffd}[2J | Q4_K_M |"), "{markdown}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::engine::{MemoryBreakdown, ModelInfo};
 use crate::lab::outcome::{Cell, Outcome, ProfileOutcome, Status};
 use crate::lab::run_file::PlannedCell;
 use crate::profiles::{Metric, ProfileName, Samples, interactive};
-use crate::verdict::interpretation::{SYNTHETIC, counted};
+use crate::verdict::interpretation::{SYNTHETIC, counted, ended_early};
 use crate::verdict::recommendation::{self, Candidate, Trial};
 use crate::verdict::{Rating, score};
 use crate::worker::exit::Exit;
@@ -251,9 +251,8 @@ impl CellView {
     pub(super) fn candidate(&self, profile: ProfileName) -> Candidate {
         let failed = || Trial::Failed(self.why_not().unwrap_or("could not be measured").to_owned());
         let trial = match (self.status, self.profile(profile)) {
-            (Status::Skipped, _) => Trial::Skipped,
+            (Status::Skipped, _) | (Status::Measured, None) => Trial::Skipped,
             (Status::Failed, _) => failed(),
-            (Status::Measured, None) => Trial::Skipped,
             (Status::Measured, Some(view)) => match (view.status, view.rating) {
                 (ProfileStatus::Skipped, _) => Trial::Skipped,
                 (ProfileStatus::Passed | ProfileStatus::Failed, Some(rating)) => Trial::Rated {
@@ -340,12 +339,7 @@ fn notes(view: &CellView, outcome: &Outcome) -> Vec<String> {
     }
     notes.extend(outcome.warnings.iter().cloned());
     for profile in &view.profiles {
-        let early = profile.metric("requests_ended_early").filter(|early| *early > 0.0);
-        if let (Some(early), Some(target)) = (early, profile.metric("target_tokens")) {
-            notes.push(format!(
-                "the model ended {early:.0} of its answers before {target:.0} tokens; more prompts filled them up"
-            ));
-        }
+        notes.extend(early_ends(profile));
         notes.extend(profile.noise.iter().map(|noise| format!("noise during {}: {noise}", profile.profile.name())));
     }
     if let (Some(n_ctx), Some(model)) = (view.n_ctx(), &view.model)
@@ -356,4 +350,10 @@ fn notes(view: &CellView, outcome: &Outcome) -> Vec<String> {
         notes.push(format!("a context of {n_ctx} tokens is more than the {trained} the model was trained for"));
     }
     notes
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // both were whole numbers before they became metrics
+fn early_ends(profile: &ProfileView) -> Option<String> {
+    let early = profile.metric("requests_ended_early").filter(|early| *early > 0.0)?;
+    Some(ended_early(early as usize, profile.metric("target_tokens")? as u32))
 }

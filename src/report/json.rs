@@ -94,6 +94,7 @@ struct ResultEntry<'v> {
 }
 
 #[derive(Serialize)]
+#[allow(clippy::struct_field_names)] // a unit ends a name
 struct Memory {
     total_bytes: u64,
     weights_bytes: u64,

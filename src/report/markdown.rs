@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::cell::{CellView, ProfileView};
-use super::view::{MEMORY_INCLUDES, View};
+use super::view::{MEMORY_INCLUDES, View, printable};
 use crate::profiles::{EndedBy, ProfileName::Interactive};
 use crate::verdict::Rating;
 use crate::verdict::interpretation::{number, seconds};
@@ -170,7 +170,7 @@ fn profile(out: &mut Text, profile: &ProfileView) {
     if !profile.metrics.is_empty() {
         out.paragraph(format_args!("| Metric | Value |\n|---|--:|"));
         for metric in &profile.metrics {
-            let value = metric.value.map_or_else(|| EMPTY.to_owned(), number);
+            let value = metric.value.map_or_else(|| EMPTY.to_owned(), exact_count_or_number);
             out.line(format_args!("| `{}` | {value} |", metric.name));
         }
     }
@@ -178,6 +178,11 @@ fn profile(out: &mut Text, profile: &ProfileView) {
         out.paragraph(format_args!("End of the engine's log:"));
         out.code("text", &profile.log_tail.iter().map(String::as_str).collect::<Vec<_>>());
     }
+}
+
+/// A count has no digits behind the point.
+fn exact_count_or_number(value: f64) -> String {
+    if value.fract() == 0.0 && value.abs() < 1e9 { format!("{value:.0}") } else { number(value) }
 }
 
 fn exit_words(exit: crate::worker::exit::Exit) -> String {
@@ -215,7 +220,7 @@ fn method(out: &mut Text, view: &View) {
 
 /// Text within a line of Markdown or a table's cell: no line ends, no column ends, no tags.
 fn inline(text: &str) -> String {
-    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line: String = printable(text).split_whitespace().collect::<Vec<_>>().join(" ");
     line.replace('|', "\\|").replace('<', "&lt;")
 }
 

@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 use comfy_table::{Attribute, Cell as TableCell, CellAlignment, Color, ContentArrangement, Table, presets};
 
 use super::cell::{CellView, ProfileStatus};
-use super::view::View;
+use super::view::{View, printable};
 use crate::lab::outcome::Status;
 use crate::profiles::ProfileName::Interactive;
 use crate::verdict::Rating;
@@ -66,22 +66,20 @@ const COLUMNS: &[Column] = &[
 /// Table, failures, notes and the command to start, ending with a newline.
 #[must_use]
 pub fn render(view: &View, look: Look) -> String {
-    let mut text = table(view, look);
-    text.push('\n');
+    let mut parts = vec![format!("{}\n", table(view, look))];
     for (title, lines) in [("Not measured", failures(view)), ("Advice", advice(view)), ("Notes", notes(view))] {
         if !lines.is_empty() {
-            text.push_str(&format!("\n{title}:\n"));
-            for line in lines {
-                text.push_str(&wrapped(&line, look.width));
-            }
+            parts.push(format!("\n{title}:\n"));
+            parts.extend(lines.iter().map(|line| wrapped(line, look.width)));
         }
     }
     if let Some(best) = &view.overall {
-        // The command stands on a line of its own, unbroken, to be copied.
         let start = format!("Start with {} {}: {}.", best.model, best.quant, best.reason);
-        text.push_str(&format!("\n{}\n\n    {}\n", fold(&start, look.width, ""), best.command));
+        parts.push(format!("\n{}\n", fold(&start, look.width, "")));
+        // On a line of its own, unbroken, to be copied.
+        parts.push(format!("\n    {}\n", printable(&best.command)));
     }
-    text
+    parts.concat()
 }
 
 /// The widest table that fits; where even the narrowest does not, its cells are broken.
@@ -113,7 +111,7 @@ fn lay_out(view: &View, columns: &[&Column], colour: bool, width: Option<u16>) -
     table.set_header(columns.iter().map(|column| bold(column.name)));
     for cell in &view.cells {
         table.add_row(columns.iter().map(|column| {
-            let shown = TableCell::new((column.value)(cell)).set_alignment(column.alignment);
+            let shown = TableCell::new(printable(&(column.value)(cell))).set_alignment(column.alignment);
             match tint(cell).filter(|_| colour && column.name == "Rating") {
                 Some(tint) => shown.fg(tint),
                 None => shown,
@@ -213,7 +211,7 @@ fn wrapped(line: &str, width: u16) -> String {
 /// Breaks at spaces; further lines begin with the indent. A longer word stays whole.
 fn fold(text: &str, width: u16, indent: &str) -> String {
     let (mut folded, mut used) = (String::new(), 0);
-    for word in text.split_whitespace() {
+    for word in printable(text).split_whitespace() {
         let length = word.chars().count();
         if used > 0 && used + 1 + length > usize::from(width) {
             folded.push('\n');

@@ -4,7 +4,7 @@
 
 use super::cell::{self, CellView};
 use super::folder::RunFolder;
-use crate::lab::outcome::Outcome;
+use crate::lab::outcome::{Outcome, Status};
 use crate::lab::run_file::RunFile;
 use crate::profiles::ProfileName;
 use crate::verdict::interpretation::{NOT_NATIVE, counted};
@@ -45,13 +45,18 @@ impl View {
             advice if advice.is_empty() => Vec::new(),
             advice => vec![(ProfileName::Interactive, advice)],
         };
+        let overall = recommendation::overall(&candidates, &settings(&run));
+        let mut notes = notes(&run, &cells, warnings);
+        if overall.is_none() {
+            notes.extend(no_choice(&cells));
+        }
         Self {
             duration_seconds: run
                 .duration_seconds
                 .unwrap_or_else(|| outcomes.iter().map(|outcome| outcome.duration_seconds).sum()),
             recommendations,
-            overall: recommendation::overall(&candidates, &settings(&run)),
-            notes: notes(&run, &cells, warnings),
+            overall,
+            notes,
             cells,
             run,
         }
@@ -77,7 +82,9 @@ impl View {
     pub fn engine(&self) -> String {
         let Some(engine) = &self.run.engine else { return "the engine never started".to_owned() };
         let features = if engine.cpu_features.is_empty() { "none".to_owned() } else { engine.cpu_features.join(" ") };
-        format!("llama.cpp {}, {}, CPU features: {features}", engine.llama_cpp, engine.backends.join(" + "))
+        let native = if engine.native { "built for this kind of CPU" } else { "built without target-cpu=native" };
+        let backends = engine.backends.join(" + ");
+        format!("llama.cpp {}, {backends}, {native}, CPU features: {features}", engine.llama_cpp)
     }
 
     /// The program in a few words.
@@ -91,6 +98,17 @@ impl View {
 #[must_use]
 pub fn gigabytes(bytes: u64) -> f64 {
     crate::stats::float(bytes) / GB
+}
+
+/// Without control characters: a model's name or a log must not move a terminal's cursor. Line ends become spaces.
+#[must_use]
+pub(super) fn printable(text: &str) -> String {
+    let shown = |c: char| match c {
+        '\n' | '\r' | '\t' => ' ',
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    text.chars().map(shown).collect()
 }
 
 fn cells(run: &RunFile, outcomes: &[Outcome]) -> Vec<CellView> {
@@ -114,11 +132,21 @@ fn notes(run: &RunFile, cells: &[CellView], warnings: Vec<String>) -> Vec<String
     }
     let left = cells.iter().filter(|cell| !cell.reached).count();
     if run.interrupted || left > 0 {
-        let left = if left == 0 { "nothing".to_owned() } else { counted(left, "cell") };
-        let end = if run.interrupted { "interrupted" } else { "ended before its plan was done" };
-        notes.push(format!("the run was {end}: {left} left out").replace("was ended", "ended"));
+        let end = if run.interrupted { "was interrupted" } else { "ended before its plan was done" };
+        notes.push(format!("the run {end}: {} left out", counted(left, "cell")));
     }
     notes
+}
+
+/// Why no model is named to start with, where some were measured.
+fn no_choice(cells: &[CellView]) -> Option<String> {
+    let mut measured = cells.iter().filter(|cell| cell.status == Status::Measured).peekable();
+    measured.peek()?;
+    Some(if measured.all(CellView::is_synthetic) {
+        "no model to start with: all that were measured have synthetic weights".to_owned()
+    } else {
+        "no model to start with: none that was measured is usable here".to_owned()
+    })
 }
 
 /// What a command line needs to repeat how it was measured. The names are those of the configuration file.

@@ -205,11 +205,9 @@ fn better_sibling<'c>(candidate: &Candidate, all: &'c [Candidate]) -> Option<&'c
 
 fn command(candidate: &Candidate, n_ctx: u32, settings: &Settings) -> String {
     let path = quoted(&candidate.path.to_string_lossy());
-    let mut command = format!("llama-server -m {path} -c {n_ctx} -t {}", settings.threads);
-    for (flag, value) in &settings.flags {
-        command.push_str(&format!(" {flag} {}", quoted(value)));
-    }
-    command
+    let mut words = vec![format!("llama-server -m {path} -c {n_ctx} -t {}", settings.threads)];
+    words.extend(settings.flags.iter().map(|(flag, value)| format!("{flag} {}", quoted(value))));
+    words.join(" ")
 }
 
 /// As a POSIX shell takes it for one word.
