@@ -184,7 +184,15 @@ fn a_cell_that_was_not_reached_is_reported_as_skipped() {
     assert_eq!(report["results"][1]["status"], "skipped");
     assert_eq!(report["results"][1]["reason"], "not reached: the run was interrupted");
     assert_eq!(report["metadata"]["test_duration_seconds"], 22.5);
-    assert!(terminal::render(&view, plain(120)).contains("the run was interrupted: 4 cells left out"));
+    assert!(terminal::render(&view, plain(120)).contains("the run was interrupted: this report is partial"));
+}
+
+#[test]
+fn a_run_that_was_killed_says_how_many_cells_it_left_out() {
+    let outcomes = outcomes();
+    let view = view_of(&run_file(&outcomes), &outcomes[..3]);
+    assert_eq!(view.notes, ["the run ended before its plan was done: 2 cells left out"]);
+    assert_eq!(json(&view)["results"][4]["reason"], "not reached: the run ended before it");
 }
 
 #[test]

@@ -12,10 +12,10 @@ use crate::report::{self, Format, RunFolder, View};
 pub struct Args {
     /// The run's folder, such as results/<time>-<host>.
     #[arg(value_name = "DIR")]
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     /// The reports to write.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Format::ALL)]
-    format: Vec<Format>,
+    pub(super) format: Vec<Format>,
 }
 
 /// Writes the reports and prints the table.

@@ -131,9 +131,10 @@ fn notes(run: &RunFile, cells: &[CellView], warnings: Vec<String>) -> Vec<String
         notes.push(NOT_NATIVE.to_owned());
     }
     let left = cells.iter().filter(|cell| !cell.reached).count();
-    if run.interrupted || left > 0 {
-        let end = if run.interrupted { "was interrupted" } else { "ended before its plan was done" };
-        notes.push(format!("the run {end}: {} left out", counted(left, "cell")));
+    if run.interrupted {
+        notes.push("the run was interrupted: this report is partial".to_owned());
+    } else if left > 0 {
+        notes.push(format!("the run ended before its plan was done: {} left out", counted(left, "cell")));
     }
     notes
 }
