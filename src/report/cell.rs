@@ -130,6 +130,14 @@ impl ProfileView {
         self.metrics.iter().find(|metric| metric.name == name)?.value
     }
 
+    /// The headline, and where the rating is not a good one, what holds it back.
+    fn numbers(&self) -> String {
+        let numbers = recommendation::numbers(self.metric("ttft_seconds"), self.metric("tokens_per_second"));
+        let weak = self.criteria.iter().filter(|(_, rating)| Some(*rating) == self.rating && *rating < Rating::Good);
+        let weak: Vec<&str> = weak.map(|(name, _)| *name).collect();
+        if weak.is_empty() { numbers } else { format!("{numbers}; held back by {}", weak.join(" and ")) }
+    }
+
     fn of(outcome: &ProfileOutcome) -> Self {
         let mut view = Self {
             profile: outcome.profile,
@@ -257,7 +265,7 @@ impl CellView {
                 (ProfileStatus::Skipped, _) => Trial::Skipped,
                 (ProfileStatus::Passed | ProfileStatus::Failed, Some(rating)) => Trial::Rated {
                     rating,
-                    numbers: recommendation::numbers(view.metric("ttft_seconds"), view.metric("tokens_per_second")),
+                    numbers: view.numbers(),
                     tokens_per_second: view.metric("tokens_per_second"),
                     n_ctx: self.n_ctx().unwrap_or_default(),
                 },

@@ -172,11 +172,12 @@ fn advise(candidate: &Candidate, all: &[Candidate]) -> Option<Recommendation> {
     let (mark, reason) = match &candidate.trial {
         Trial::Skipped => return None,
         Trial::Failed(reason) => (Mark::Avoid, reason.clone()),
+        Trial::Rated { rating, numbers, .. } if candidate.synthetic => {
+            let mark = if *rating <= Rating::Poor { Mark::Avoid } else { Mark::Acceptable };
+            (mark, format!("speed only, its weights are synthetic; {rating}: {numbers}"))
+        }
         Trial::Rated { rating, numbers, .. } if *rating <= Rating::Poor => {
             (Mark::Avoid, format!("{rating}: {numbers}"))
-        }
-        Trial::Rated { rating, numbers, .. } if candidate.synthetic => {
-            (Mark::Acceptable, format!("speed only, its weights are synthetic; {rating}: {numbers}"))
         }
         Trial::Rated { rating: Rating::Acceptable, numbers, .. } => {
             (Mark::Acceptable, format!("acceptable: {numbers}"))
