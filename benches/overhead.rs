@@ -24,19 +24,19 @@ fn main() {
         return;
     };
     let tokens = arguments.get(1).and_then(|n| n.parse().ok()).unwrap_or(128);
-    let clock_ns = clock_cost_ns();
+    let reading_ns = clock_cost_ns();
     println!("| sampling | token ms | sample µs | detokenize µs | clocks µs | all of it, % of a token |");
     println!("|---|---:|---:|---:|---:|---:|");
     let seeded = Sampling::Seeded { seed: 42, temperature: 0.8, top_k: 40, top_p: 0.95, min_p: 0.05 };
     for (name, sampling) in [("greedy", Sampling::Greedy), ("seeded", seeded)] {
         let samples = measure(Path::new(model), tokens, sampling);
         let counted = || samples.requests.iter().filter(|r| r.purpose == Purpose::Generation);
-        let gaps: Vec<f64> = counted().flat_map(|r| r.gaps_ns()).map(to_f64).collect();
+        let gaps: Vec<f64> = counted().flat_map(interactive::Request::gaps_ns).map(to_f64).collect();
         let n: f64 = to_f64(gaps.len() as u64);
         let token_ns = median(&gaps).expect("more than one token was generated");
         let sample_ns = counted().map(|r| to_f64(r.sample_ns)).sum::<f64>() / n;
         let detokenize_ns = counted().map(|r| to_f64(r.detokenize_ns)).sum::<f64>() / n;
-        let clocks_ns = READINGS_PER_TOKEN * clock_ns;
+        let clocks_ns = READINGS_PER_TOKEN * reading_ns;
         let percent = 100.0 * (sample_ns + detokenize_ns + clocks_ns) / token_ns;
         println!(
             "| {name} | {:.2} | {:.1} | {:.2} | {:.3} | {percent:.2} |",

@@ -3,14 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use jiff::Timestamp;
 
 use crate::engine::quantize::Quant;
 use crate::engine::{EngineInfo, FlashAttention, KvType, Sampling};
 use crate::exit_code::{Exit, UsageError};
 use crate::lab::cell::Workers;
 use crate::lab::checkpoint::Checkpoint;
-use crate::lab::run_file::{self, Program, RunFile};
+use crate::lab::run_file::{self, RunFile};
 use crate::lab::{self, models, synthetic};
 use crate::machine::Machine;
 use crate::plan::config::Config;
@@ -49,7 +48,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Most memory that a model may take, in GB (10^9 bytes) [default: what is free].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     max_memory_gb: Option<f64>,
     /// Measure the models' files, or shapes with synthetic weights that are made on the spot.
     #[arg(long, value_enum, default_value = "real")]
@@ -90,6 +89,7 @@ pub enum Weights {
 ///
 /// # Errors
 /// A [`UsageError`] for wrong arguments or configuration; otherwise what kept the run from being kept (folder, disk).
+#[allow(clippy::needless_pass_by_value)] // every command has the same signature
 pub fn run(args: Args) -> anyhow::Result<Exit> {
     let profiles = profile_names(&args.profiles)?;
     let config = configuration(&args)?;
@@ -120,7 +120,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
 
 async fn measure(args: &Args, mut run_file: RunFile, plan: &[PlannedCell], workers: &Workers) -> anyhow::Result<Exit> {
     let cancel = crate::lab::interrupt::watch();
-    let folder = args.out.clone().unwrap_or_else(|| Path::new("results").join(folder_name(&run_file)));
+    let folder = args.out.clone().unwrap_or_else(|| Path::new("results").join(run_file.folder_name()));
     let mut checkpoint = Checkpoint::create(&folder, &run_file)?;
     let begun = std::time::Instant::now();
     let ended = lab::run(plan, workers, &mut checkpoint, cancel).await;
@@ -147,25 +147,8 @@ fn run_file(config: &Config, machine: Machine, engine: EngineInfo, plan: &[Plann
         cell: p.cell.clone(),
         profiles: p.jobs.iter().map(Job::name).collect(),
     };
-    Ok(RunFile {
-        schema_version: RunFile::SCHEMA_VERSION,
-        program: Program::this(),
-        arguments: std::env::args().skip(1).collect(),
-        configuration: serde_json::to_value(config)?,
-        hostname: machine.hostname.clone().unwrap_or_else(|| "unknown".to_owned()),
-        machine,
-        engine: Some(engine),
-        plan: plan.iter().map(planned).collect(),
-        seed,
-        started_at: format!("{:.0}", Timestamp::now()),
-        duration_seconds: None,
-        interrupted: false,
-    })
-}
-
-/// `2026-01-31T12-00-00Z-host`: sorts by time, and is a folder's name on every system.
-fn folder_name(run: &RunFile) -> String {
-    format!("{}-{}", run.started_at, run.hostname).replace([':', '/', '\\'], "-")
+    let plan = plan.iter().map(planned).collect();
+    Ok(RunFile::begin(serde_json::to_value(config)?, seed, machine, Some(engine), plan))
 }
 
 fn found(args: &Args) -> anyhow::Result<Vec<Found>> {

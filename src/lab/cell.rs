@@ -5,7 +5,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::engine::ModelInfo;
+use crate::engine::{MemoryBreakdown, ModelInfo};
 use crate::lab::console::Console;
 use crate::lab::outcome::{Cell, Outcome, ProfileOutcome, Status};
 use crate::machine::vitals::{Snapshot, VitalsSpan};
@@ -234,7 +234,7 @@ impl Life<'_> {
             Event::TaskDone { task, seconds, samples, memory } => {
                 let Some(&profile) = self.names.get(*task) else { return };
                 let vitals = self.looks.end();
-                let total = |m: &Option<crate::engine::MemoryBreakdown>| m.as_ref().map(|m| m.total_bytes());
+                let total = |m: &Option<MemoryBreakdown>| m.as_ref().map(MemoryBreakdown::total_bytes);
                 if total(memory) > total(&self.record.outcome.memory) {
                     self.record.outcome.memory.clone_from(memory);
                 }

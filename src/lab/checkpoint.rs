@@ -49,11 +49,13 @@ impl Checkpoint {
     #[must_use]
     pub fn log_name(&self, cell: &Cell) -> String {
         let base = format!("{}_{}", file_name(&cell.model), file_name(&cell.quant));
-        let free = |name: &String| !self.folder.join(name).exists();
-        std::iter::once(format!("logs/{base}.log"))
-            .chain((2..).map(|n| format!("logs/{base}-{n}.log")))
-            .find(free)
-            .unwrap_or_default() // the numbers do not end
+        let mut name = format!("logs/{base}.log");
+        let mut number = 1;
+        while self.folder.join(&name).exists() {
+            number += 1;
+            name = format!("logs/{base}-{number}.log");
+        }
+        name
     }
 
     /// Appends an outcome and waits until it is on the disk.
@@ -85,10 +87,14 @@ mod tests {
         Cell { model: model.into(), quant: "Q4_0".into(), path: "x.gguf".into(), size_bytes: 1, synthetic: true }
     }
 
+    fn run() -> RunFile {
+        RunFile::begin(serde_json::Value::Null, 0, crate::machine::Machine::detect(), None, Vec::new())
+    }
+
     #[test]
     fn two_models_of_the_same_name_get_a_log_each_and_no_name_leaves_the_folder() {
         let folder = tempfile::tempdir().unwrap();
-        let checkpoint = Checkpoint::create(folder.path(), &"run").unwrap();
+        let checkpoint = Checkpoint::create(folder.path(), &run()).unwrap();
         let first = checkpoint.log_name(&cell("../a b/ü"));
         assert_eq!(first, "logs/-a-b--_Q4_0.log");
         std::fs::write(folder.path().join(&first), "").unwrap();
@@ -98,8 +104,8 @@ mod tests {
     #[test]
     fn a_folder_that_holds_a_run_is_not_written_over() {
         let folder = tempfile::tempdir().unwrap();
-        Checkpoint::create(folder.path(), &"run").unwrap();
-        let error = Checkpoint::create(folder.path(), &"run").unwrap_err();
+        Checkpoint::create(folder.path(), &run()).unwrap();
+        let error = Checkpoint::create(folder.path(), &run()).unwrap_err();
         assert!(error.to_string().contains("a run is in this folder already"), "{error}");
     }
 
@@ -108,7 +114,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
-        let error = Checkpoint::create(&file.join("run"), &"run").unwrap_err();
+        let error = Checkpoint::create(&file.join("run"), &run()).unwrap_err();
         assert!(error.to_string().contains("file/run: the run's folder cannot be made"), "{error}");
     }
 }

@@ -50,7 +50,7 @@ impl Console {
 
     /// The model is being loaded.
     pub fn loading(&mut self, percent: u8) {
-        self.show("loading", percent.into(), 100, "%");
+        self.show("loading", percent.into(), 100, "");
     }
 
     /// A profile is this far.

@@ -77,7 +77,7 @@ fn inspect(path: &Path) -> Found {
                 model: model_name(&stem, &quant),
                 quant,
                 path: path.to_owned(),
-                size_bytes: std::fs::metadata(path).map(|m| m.len()).unwrap_or(0),
+                size_bytes: std::fs::metadata(path).map_or(0, |m| m.len()),
                 synthetic: header.as_ref().is_some_and(Gguf::is_synthetic),
             };
             Found { cell, n_ctx_train: None, broken: Some(error.to_string()) }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::outcome::Cell;
@@ -72,6 +73,38 @@ impl RunFile {
     pub const SCHEMA_VERSION: u32 = 1;
     /// Its name in a run's folder.
     pub const NAME: &str = "run.json";
+
+    /// The file of a run that begins now.
+    #[must_use]
+    pub fn begin(
+        configuration: serde_json::Value,
+        seed: u64,
+        machine: Machine,
+        engine: Option<EngineInfo>,
+        plan: Vec<PlannedCell>,
+    ) -> Self {
+        Self {
+            schema_version: Self::SCHEMA_VERSION,
+            program: Program::this(),
+            arguments: std::env::args().skip(1).collect(),
+            configuration,
+            hostname: machine.hostname.clone().unwrap_or_else(|| "unknown".to_owned()),
+            machine,
+            engine,
+            plan,
+            seed,
+            started_at: format!("{:.0}", Timestamp::now()),
+            duration_seconds: None,
+            interrupted: false,
+        }
+    }
+
+    /// The name of its folder: `2026-01-31T12-00-00Z-host` sorts by time and is a folder's name on every system.
+    #[must_use]
+    pub fn folder_name(&self) -> String {
+        let safe = |c: char| if c.is_ascii_alphanumeric() || "-._".contains(c) { c } else { '-' };
+        format!("{}-{}", self.started_at, self.hostname).chars().map(safe).collect()
+    }
 
     /// Writes it into a run's folder; a reader sees the old file or the new one, never a half.
     ///

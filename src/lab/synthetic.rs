@@ -29,6 +29,7 @@ const USUAL_QUANT: Quant = Quant::Q4KM;
 /// A [`UsageError`] for a shape or quantization that is not known; one line when a file cannot be written.
 pub fn make(names: &[String], quants: &[Quant], seed: Option<u32>) -> anyhow::Result<Vec<PathBuf>> {
     let folder = cache_folder()?;
+    crate::engine::quantize::silence_llama_cpp(); // its quantizer is only asked for tensor types here
     let mut files = Vec::new();
     for (shape, quant) in wanted(names, quants)? {
         let seed = seed.map_or(DEFAULT_SEED, u64::from);

@@ -151,7 +151,7 @@ fn profile(out: &mut Text, profile: &ProfileView) {
         out.paragraph(format_args!("{}", inline(words)));
     }
     if let Some(reason) = &profile.reason {
-        let exit = profile.exit.map(|exit| format!(" (worker: {})", exit_words(exit))).unwrap_or_default();
+        let exit = profile.exit.map(|exit| format!(" (worker: {})", exit)).unwrap_or_default();
         out.paragraph(format_args!("{}{exit}", inline(reason)));
     }
     if !profile.criteria.is_empty() {
@@ -183,18 +183,6 @@ fn profile(out: &mut Text, profile: &ProfileView) {
 /// A count has no digits behind the point.
 fn exact_count_or_number(value: f64) -> String {
     if value.fract() == 0.0 && value.abs() < 1e9 { format!("{value:.0}") } else { number(value) }
-}
-
-fn exit_words(exit: crate::worker::exit::Exit) -> String {
-    use crate::worker::exit::Exit;
-    match exit {
-        Exit::Success => "ended by itself".to_owned(),
-        Exit::Code(code) => format!("exit code {code}"),
-        Exit::Signal(signal) => format!("ended by signal {signal}"),
-        Exit::OutOfMemory => "out of memory".to_owned(),
-        Exit::Timeout => "stopped, the model was not loaded in time".to_owned(),
-        Exit::Stalled => "stopped, no sign of life".to_owned(),
-    }
 }
 
 fn method(out: &mut Text, view: &View) {

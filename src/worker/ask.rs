@@ -10,7 +10,7 @@ use super::protocol::{EngineChoice, Event, Job, VERSION};
 use crate::engine::EngineInfo;
 
 /// A GPU backend may take seconds to start; one that takes longer than this will not be of use.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Starts a worker without a model and returns what its engine says.
 ///

@@ -91,8 +91,10 @@ mod tests {
         let loud = Weights::Random(1.0);
         let quiet = Weights::Random(QUIET);
         assert_eq!(stretches(10, loud, &[0..3, 5..6]), [(3, quiet), (2, loud), (1, quiet), (4, loud)]);
-        assert_eq!(stretches(4, loud, &[2..9]), [(2, loud), (2, quiet)]);
-        assert_eq!(stretches(4, Weights::Constant(1.0), &[0..2]), [(4, Weights::Constant(1.0))]);
+        #[allow(clippy::single_range_in_vec_init)] // one range of rows, not the rows
+        let (last, first) = ([2..9], [0..2]);
+        assert_eq!(stretches(4, loud, &last), [(2, loud), (2, quiet)]);
+        assert_eq!(stretches(4, Weights::Constant(1.0), &first), [(4, Weights::Constant(1.0))]);
     }
 
     #[test]

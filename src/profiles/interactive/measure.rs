@@ -84,15 +84,15 @@ fn first_tokens(asker: &mut Asker<'_>, progress: &mut dyn FnMut(Progress)) -> Re
     let job = asker.job;
     let counted = asker.requests.iter().filter(|r| r.purpose == Purpose::Generation);
     let mut ttft_ms: Vec<_> = counted.filter_map(Request::ttft_ns).map(milliseconds).collect();
-    let mut asked = u32::try_from(ttft_ms.len()).unwrap_or(u32::MAX);
+    let mut requests = u32::try_from(ttft_ms.len()).unwrap_or(u32::MAX);
     while !is_settled(&ttft_ms, job) {
-        if asked >= job.max_first_tokens {
+        if requests >= job.max_first_tokens {
             return Ok(EndedBy::Limit);
         }
         let request = asker.ask(Purpose::FirstToken, 0, 1)?;
         ttft_ms.extend(request.ttft_ns().map(milliseconds));
-        asked += 1;
-        let (done, total) = (u64::from(asked), u64::from(job.max_first_tokens));
+        requests += 1;
+        let (done, total) = (u64::from(requests), u64::from(job.max_first_tokens));
         progress(Progress { done, total, unit: "first tokens".to_owned() });
     }
     Ok(EndedBy::Confidence)

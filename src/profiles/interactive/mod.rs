@@ -130,6 +130,6 @@ impl Request {
 
     /// Inter-token latencies in nanoseconds: each gap between consecutive output tokens.
     pub fn gaps_ns(&self) -> impl Iterator<Item = u64> + '_ {
-        self.token_at_ns.windows(2).map(|pair| pair[1] - pair[0])
+        self.token_at_ns.windows(2).map(|pair| pair[1].saturating_sub(pair[0]))
     }
 }
