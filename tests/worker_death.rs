@@ -68,6 +68,12 @@ fn a_crash_comes_with_the_last_lines_of_the_log() {
 }
 
 #[test]
+fn no_debugger_is_started_for_a_crash() {
+    let lab = Lab::shell("echo \"no backtrace: $GGML_NO_BACKTRACE\" >&2; kill -ABRT $$");
+    assert_eq!(lab.run().ending.log_tail, ["no backtrace: 1"]);
+}
+
+#[test]
 fn more_memory_than_the_cap_ends_the_worker_alone() {
     let mut lab = Lab::breaking(Place::Append(1), Act::Allocate(4096 * MIB));
     lab.job.memory_cap_bytes = Some(256 * MIB);

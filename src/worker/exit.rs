@@ -109,20 +109,24 @@ impl Ending {
 }
 
 /// Whether a line of ggml, of the C++ or Rust runtime or of a GPU driver says that memory could not be had. CUDA's pinned
-/// memory is not meant: ggml goes on without it.
+/// memory and a graph that is laid out anew are not meant: ggml goes on without them.
 #[must_use]
 pub fn tells_of_memory(line: &str) -> bool {
-    const SIGNS: [&str; 7] = [
+    const SIGNS: [&str; 10] = [
         "failed to allocate",
         "unable to allocate",
         "cannot allocate memory",
-        "bad_alloc",
-        "out of memory",
-        "memory allocation of",
+        "insufficient memory",
         "not enough memory",
+        "out of memory",
+        "outofdevicememory",
+        "memory allocation of",
+        "malloc failed",
+        "bad_alloc",
     ];
+    const HARMLESS: [&str; 2] = ["pinned memory", "failed to allocate graph, reserving"];
     let line = line.to_lowercase();
-    !line.contains("pinned") && SIGNS.iter().any(|sign| line.contains(sign))
+    !HARMLESS.iter().any(|sign| line.contains(sign)) && SIGNS.iter().any(|sign| line.contains(sign))
 }
 
 #[cfg(test)]
@@ -143,6 +147,11 @@ mod tests {
             "terminate called after throwing an instance of 'std::bad_alloc'",
             "memory allocation of 1073741824 bytes failed",
             "CUDA error: out of memory",
+            "allocating 512.00 MiB on device 0: cudaMalloc failed: out of memory",
+            "ggml_vulkan: Device memory allocation of size 1024 failed.",
+            "vk::Device::allocateMemory: ErrorOutOfDeviceMemory",
+            "ggml_aligned_malloc: insufficient memory (attempted to allocate  19.73 MB)",
+            "llama_model_load: error loading model: unable to allocate CPU_REPACK buffer",
             "Cannot allocate memory (os error 12)",
         ] {
             assert!(tells_of_memory(line), "{line}");

@@ -110,7 +110,8 @@ pub async fn run(
     let log = Log::open(&options.log, &format!("{} {}", program.display(), arguments.join(" "))).map_err(log_error)?;
     let mut command = Command::new(&program);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log.stderr().map_err(log_error)?);
-    command.kill_on_drop(true);
+    // ggml would start a debugger to print a backtrace: seconds and pages between a crash and its notice.
+    command.env("GGML_NO_BACKTRACE", "1").kill_on_drop(true);
     control::own_group(&mut command);
     let mut child = command.spawn().map_err(|source| WorkerError::Spawn { program, source })?;
     let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
