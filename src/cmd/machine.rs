@@ -11,6 +11,7 @@ use crate::machine::Machine;
 use crate::machine::sheet::Sheet;
 use crate::machine::vitals::Snapshot;
 use crate::probe::Roofline;
+use crate::worker::protocol::EngineChoice;
 
 /// Columns where the output is no terminal.
 const PLAIN_WIDTH: u16 = 100;
@@ -69,10 +70,9 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     }
 }
 
-/// What the engine was built with.
+/// What the engine was built with; a machine is described without it, too.
 fn engine_info() -> Option<EngineInfo> {
-    // wired when engine/llama.rs is there: LlamaEngine::new().ok().map(|engine| engine.describe())
-    None
+    crate::worker::ask::engine_info(&EngineChoice::Llama).inspect_err(|error| eprintln!("sweetspot: {error:#}")).ok()
 }
 
 /// Columns to fill: the terminal's, but lines of more than 120 are hard to read.

@@ -112,20 +112,14 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         engine: EngineChoice::Llama,
         memory_cap_bytes: limits.memory_bytes,
     };
+    let engine = crate::worker::ask::engine_info(&workers.engine)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("tokio cannot start")?;
-    runtime.block_on(measure(&args, &config, machine, &plan, &workers))
+    let run_file = run_file(&config, machine, engine, &plan)?;
+    runtime.block_on(measure(&args, run_file, &plan, &workers))
 }
 
-async fn measure(
-    args: &Args,
-    config: &Config,
-    machine: Machine,
-    plan: &[PlannedCell],
-    workers: &Workers,
-) -> anyhow::Result<Exit> {
+async fn measure(args: &Args, mut run_file: RunFile, plan: &[PlannedCell], workers: &Workers) -> anyhow::Result<Exit> {
     let cancel = crate::lab::interrupt::watch();
-    let engine = lab::engine_info(workers, cancel.clone()).await?;
-    let mut run_file = run_file(config, machine, engine, plan)?;
     let folder = args.out.clone().unwrap_or_else(|| Path::new("results").join(folder_name(&run_file)));
     let mut checkpoint = Checkpoint::create(&folder, &run_file)?;
     let begun = std::time::Instant::now();

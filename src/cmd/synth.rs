@@ -1,12 +1,12 @@
 //! `sweetspot synth`: a GGUF file of any shape and quantization with synthetic weights.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::engine::quantize::Quant;
+use crate::engine::quantize::{self, Quant};
 use crate::engine::synth::{self, Plan, Source, Spec, SynthError};
 use crate::exit_code::{Exit, UsageError};
 use crate::plan::catalog;
@@ -46,6 +46,7 @@ pub struct Args {
 /// # Errors
 /// [`UsageError`] for names, files and folders that are not right; any other error when writing fails.
 pub fn run(args: Args) -> anyhow::Result<Exit> {
+    quantize::silence_llama_cpp();
     if args.list {
         return list();
     }
@@ -58,9 +59,11 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     };
     let output = args.output.context("no file to write was named")?;
     let plan = synth::plan(&Spec { source, quant, seed: args.seed, n_ctx: args.n_ctx }).map_err(report)?;
-    let bar = progress_bar(&plan, &output);
-    let result = synth::write(&plan, &output, args.force, &mut |p| bar.set_position(p.done_bytes));
-    bar.finish_and_clear();
+    let mut bar = None;
+    let result = synth::write(&plan, &output, args.force, &mut |progress| {
+        bar.get_or_insert_with(|| progress_bar(&plan, &output)).set_position(progress.done_bytes);
+    });
+    bar.iter().for_each(ProgressBar::finish_and_clear);
     result.map_err(report)?;
     println!("{}: {}, {}, synthetic weights", output.display(), plan.name(), sizes(&plan));
     Ok(Exit::Success)
@@ -75,7 +78,7 @@ fn report(error: SynthError) -> anyhow::Error {
 }
 
 /// A bar on a terminal, one line elsewhere.
-fn progress_bar(plan: &Plan, output: &std::path::Path) -> ProgressBar {
+fn progress_bar(plan: &Plan, output: &Path) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         eprintln!("writing {} ({})", output.display(), sizes(plan));
         return ProgressBar::hidden();

@@ -100,8 +100,8 @@ impl Model for LoadedModel {
 
     fn session<'m>(&'m self, params: &ContextParams) -> Result<Box<dyn Session + 'm>, EngineError> {
         let context = ffi::Context::new(&self.model, params)?;
-        let n_ctx = context.n_ctx();
-        Ok(Box::new(LlamaSession { context, n_ctx, n_past: 0, n_batch: params.n_batch.max(1) }))
+        let (n_ctx, n_batch) = (context.n_ctx(), context.n_batch().max(1));
+        Ok(Box::new(LlamaSession { context, n_ctx, n_past: 0, n_batch }))
     }
 
     fn tokenize(&self, text: &str, add_special: bool, parse_special: bool) -> Vec<Token> {

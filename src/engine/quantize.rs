@@ -6,8 +6,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-// The C++ shim behind `quant_types` needs the libraries that this crate links.
-use llama_cpp_sys_2 as _;
 use serde::{Deserialize, Serialize};
 
 use super::ffi::{QuantDesc, QuantTensor, quant_types};
@@ -119,6 +117,12 @@ impl fmt::Display for UnknownQuant {
 }
 
 impl std::error::Error for UnknownQuant {}
+
+/// Silences llama.cpp for the rest of this process, for commands that run no model: its quantizer warns of every tensor
+/// whose rows fit no block of the wanted type, which [`mix`] answers for.
+pub fn silence_llama_cpp() {
+    llama_cpp_2::send_logs_to_tracing(llama_cpp_2::LogOptions::default().with_logs_enabled(false));
+}
 
 /// What llama.cpp's mixes depend on, besides the tensors' names and extents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

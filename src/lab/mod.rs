@@ -14,10 +14,7 @@ pub mod synthetic;
 
 use tokio::sync::watch;
 
-use crate::engine::EngineInfo;
 use crate::plan::matrix::PlannedCell;
-use crate::worker::process;
-use crate::worker::protocol::{self, Event};
 use cell::Workers;
 use checkpoint::Checkpoint;
 use console::Console;
@@ -66,28 +63,4 @@ pub async fn run(
     console.finish();
     ended.interrupted = *cancel.borrow();
     Ok(ended)
-}
-
-/// What the engine says of itself, from a worker of its own: a GPU's driver never enters this process.
-///
-/// # Errors
-/// The worker cannot be started, or its engine cannot.
-pub async fn engine_info(workers: &Workers, mut cancel: watch::Receiver<bool>) -> anyhow::Result<EngineInfo> {
-    let job = protocol::Job {
-        version: protocol::VERSION,
-        engine: workers.engine.clone(),
-        model: None,
-        memory_cap_bytes: None,
-        tasks: Vec::new(),
-    };
-    let log = tempfile::Builder::new().prefix("sweetspot-engine-").suffix(".log").tempfile()?;
-    let options = process::Options { log: log.path().to_owned(), ..workers.options.clone() };
-    let mut info = None;
-    let ending = process::run(&job, &options, &mut cancel, &mut |event| {
-        if let Event::Engine { info: found } = event {
-            info = Some(found.clone());
-        }
-    })
-    .await?;
-    info.ok_or_else(|| anyhow::anyhow!("the engine does not start: {}", ending.reason()))
 }

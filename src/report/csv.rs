@@ -1,1 +1,85 @@
-//! csv
+//! `report.csv`: one line a cell, for spreadsheets. The order of the columns is a contract: new ones go to the end. What was
+//! not measured is empty.
+
+use super::cell::CellView;
+use super::view::View;
+use crate::lab::outcome::Status;
+use crate::profiles::ProfileName::Interactive;
+use crate::verdict::Rating;
+
+type Value = fn(&CellView) -> String;
+
+/// Names and contents of the columns. Those of profiles that this program does not have yet keep their place.
+const COLUMNS: &[(&str, Value)] = &[
+    ("model", |c| c.cell.model.clone()),
+    ("quant", |c| c.cell.quant.clone()),
+    ("size_gb", |c| format!("{:.3}", c.size_gb())),
+    ("memory_gb", |c| number(c.memory_gb())),
+    ("interactive_ttft", |c| number(c.metric(Interactive, "ttft_seconds"))),
+    ("interactive_tps", |c| number(c.metric(Interactive, "tokens_per_second"))),
+    ("interactive_rating", |c| {
+        c.profile(Interactive).and_then(|p| p.rating).map(Rating::name).unwrap_or_default().to_owned()
+    }),
+    ("long_context_load", |_| String::new()),
+    ("long_context_max", |_| String::new()),
+    ("batch_throughput", |_| String::new()),
+    ("status", |c| status(c.status).to_owned()),
+    ("verdict", |c| c.verdict.map(super::cell::Verdict::name).unwrap_or_default().to_owned()),
+    ("reason", |c| c.why_not().unwrap_or_default().to_owned()),
+    ("interactive_variance_percent", |c| number(c.metric(Interactive, "variance_percent"))),
+    ("interactive_tpot_ms", |c| number(c.metric(Interactive, "tpot_ms"))),
+    ("interactive_itl_p50_ms", |c| number(c.metric(Interactive, "itl_p50_ms"))),
+    ("interactive_itl_p95_ms", |c| number(c.metric(Interactive, "itl_p95_ms"))),
+    ("interactive_itl_p99_ms", |c| number(c.metric(Interactive, "itl_p99_ms"))),
+    ("interactive_itl_max_ms", |c| number(c.metric(Interactive, "itl_max_ms"))),
+    ("interactive_prefill_tps", |c| number(c.metric(Interactive, "prefill_tokens_per_second"))),
+    ("interactive_requests_ended_early", |c| {
+        c.metric(Interactive, "requests_ended_early").map(|n| format!("{n:.0}")).unwrap_or_default()
+    }),
+    ("peak_resident_gb", |c| number(c.peak_resident_gb)),
+    ("load_seconds", |c| number(c.load_seconds)),
+    ("efficiency_score", |c| number(c.efficiency_score)),
+    ("cost_benefit_score", |c| number(c.cost_benefit_score)),
+    ("synthetic", |c| c.is_synthetic().to_string()),
+];
+
+/// The report. Its last columns are the advice and the notes, those of the whole run included, so that a line that is
+/// copied out of the table keeps them.
+///
+/// # Errors
+/// None that a view can cause: all lines have the same number of fields.
+pub fn render(view: &View) -> anyhow::Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(COLUMNS.iter().map(|(name, _)| *name).chain(["mark", "notes"]))?;
+    for cell in &view.cells {
+        let values = COLUMNS.iter().map(|(_, value)| value(cell));
+        let notes: Vec<&str> = cell.notes.iter().chain(&view.notes).map(String::as_str).collect();
+        writer.write_record(values.chain([mark(view, cell), notes.join("; ")]))?;
+    }
+    Ok(writer.into_inner()?)
+}
+
+fn mark(view: &View, cell: &CellView) -> String {
+    let advice = view.recommendations.iter().filter(|(profile, _)| *profile == Interactive).flat_map(|(_, list)| list);
+    let mut of_cell = advice.filter(|r| r.model == cell.cell.model && r.quant == cell.cell.quant);
+    of_cell.next().map(|r| r.mark.name()).unwrap_or_default().to_owned()
+}
+
+/// Six significant digits are more than any of these numbers has, and no spreadsheet stumbles over them.
+fn number(value: Option<f64>) -> String {
+    match value {
+        None => String::new(),
+        Some(0.0) => "0".to_owned(),
+        Some(value) if value.abs() < 0.001 => format!("{value:.9}"),
+        Some(value) if value.abs() < 1.0 => format!("{value:.6}"),
+        Some(value) => format!("{value:.3}"),
+    }
+}
+
+pub(super) fn status(status: Status) -> &'static str {
+    match status {
+        Status::Measured => "measured",
+        Status::Failed => "failed",
+        Status::Skipped => "skipped",
+    }
+}

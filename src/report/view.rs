@@ -1,1 +1,171 @@
-//! view
+//! The one view model: everything that a report shows, computed once from a run's folder. The exporters only lay it out.
+//!
+//! Left out on purpose: files ([`super::folder`]), clocks and this machine: a view of the same folder is the same anywhere.
+
+use super::cell::{self, CellView};
+use super::folder::RunFolder;
+use crate::lab::outcome::{Outcome, Status};
+use crate::lab::run_file::RunFile;
+use crate::profiles::ProfileName;
+use crate::verdict::interpretation::{NOT_NATIVE, counted};
+use crate::verdict::recommendation::{self, Overall, Recommendation, Settings};
+
+/// Bytes of a GB.
+pub(super) const GB: f64 = 1e9;
+
+/// What `memory_gb` counts, for every report.
+pub const MEMORY_INCLUDES: &str = "weights (mapped file and repacked copies), KV cache and compute buffers of the largest \
+    context used, as allocated by the engine; without the program itself";
+
+/// Everything that a report shows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct View {
+    /// What was planned, on what, with which settings.
+    pub run: RunFile,
+    /// How long the run took; where it was killed, the sum of its cells.
+    pub duration_seconds: f64,
+    /// One for each planned cell, in the plan's order.
+    pub cells: Vec<CellView>,
+    /// Advice for each profile that can give some.
+    pub recommendations: Vec<(ProfileName, Vec<Recommendation>)>,
+    /// The one to start with.
+    pub overall: Option<Overall>,
+    /// What the reader should know about the run as a whole.
+    pub notes: Vec<String>,
+}
+
+impl View {
+    /// Computes the view.
+    #[must_use]
+    pub fn of(folder: RunFolder) -> Self {
+        let RunFolder { run, outcomes, warnings } = folder;
+        let cells = cells(&run, &outcomes);
+        let candidates: Vec<_> = cells.iter().map(|cell| cell.candidate(ProfileName::Interactive)).collect();
+        let recommendations = match recommendation::recommend(&candidates) {
+            advice if advice.is_empty() => Vec::new(),
+            advice => vec![(ProfileName::Interactive, advice)],
+        };
+        let overall = recommendation::overall(&candidates, &settings(&run));
+        let mut notes = notes(&run, &cells, warnings);
+        if overall.is_none() {
+            notes.extend(no_choice(&cells));
+        }
+        Self {
+            duration_seconds: run
+                .duration_seconds
+                .unwrap_or_else(|| outcomes.iter().map(|outcome| outcome.duration_seconds).sum()),
+            recommendations,
+            overall,
+            notes,
+            cells,
+            run,
+        }
+    }
+
+    /// The hardware in one line.
+    #[must_use]
+    pub fn hardware(&self) -> String {
+        let machine = &self.run.machine;
+        let cores = machine.cpu.physical_cores.unwrap_or(machine.cpu.logical_cores);
+        let mut parts = vec![
+            machine.cpu.brand.clone().unwrap_or_else(|| machine.cpu.architecture.clone()),
+            format!("{} ({} threads)", counted(cores as usize, "core"), machine.cpu.logical_cores),
+            format!("{:.1} GB RAM", gigabytes(machine.memory.total_bytes)),
+        ];
+        parts.extend(machine.gpus.iter().map(|gpu| gpu.name.clone()));
+        parts.extend(machine.os.clone());
+        parts.join(", ")
+    }
+
+    /// The engine in one line.
+    #[must_use]
+    pub fn engine(&self) -> String {
+        let Some(engine) = &self.run.engine else { return "the engine never started".to_owned() };
+        let features = if engine.cpu_features.is_empty() { "none".to_owned() } else { engine.cpu_features.join(" ") };
+        let native = if engine.native { "built for this kind of CPU" } else { "built without target-cpu=native" };
+        let backends = engine.backends.join(" + ");
+        format!("llama.cpp {}, {backends}, {native}, CPU features: {features}", engine.llama_cpp)
+    }
+
+    /// The program in a few words.
+    #[must_use]
+    pub fn program(&self) -> String {
+        format!("sweetspot {} ({})", self.run.program.version, self.run.program.revision)
+    }
+}
+
+/// Bytes as GB.
+#[must_use]
+pub fn gigabytes(bytes: u64) -> f64 {
+    crate::stats::float(bytes) / GB
+}
+
+/// Without control characters: a model's name or a log must not move a terminal's cursor. Line ends become spaces.
+#[must_use]
+pub(super) fn printable(text: &str) -> String {
+    let shown = |c: char| match c {
+        '\n' | '\r' | '\t' => ' ',
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    text.chars().map(shown).collect()
+}
+
+fn cells(run: &RunFile, outcomes: &[Outcome]) -> Vec<CellView> {
+    let machine_bytes: u64 = run.machine.usable_memory_bytes()
+        + run.machine.gpus.iter().filter_map(|gpu| gpu.memory_total_bytes).sum::<u64>();
+    let planned = run.plan.iter().map(|planned| {
+        outcomes
+            .iter()
+            .find(|outcome| outcome.cell == planned.cell)
+            .map_or_else(|| cell::not_reached(planned, run.interrupted), |outcome| CellView::of(outcome, machine_bytes))
+    });
+    // An outcome that is in no plan is shown all the same: it was measured.
+    let others = outcomes.iter().filter(|outcome| !run.plan.iter().any(|planned| planned.cell == outcome.cell));
+    planned.chain(others.map(|outcome| CellView::of(outcome, machine_bytes))).collect()
+}
+
+fn notes(run: &RunFile, cells: &[CellView], warnings: Vec<String>) -> Vec<String> {
+    let mut notes = warnings;
+    if run.engine.as_ref().is_some_and(|engine| !engine.native) {
+        notes.push(NOT_NATIVE.to_owned());
+    }
+    let left = cells.iter().filter(|cell| !cell.reached).count();
+    if run.interrupted {
+        notes.push("the run was interrupted: this report is partial".to_owned());
+    } else if left > 0 {
+        notes.push(format!("the run ended before its plan was done: {} left out", counted(left, "cell")));
+    }
+    notes
+}
+
+/// Why no model is named to start with, where some were measured.
+fn no_choice(cells: &[CellView]) -> Option<String> {
+    let mut measured = cells.iter().filter(|cell| cell.status == Status::Measured).peekable();
+    measured.peek()?;
+    Some(if measured.all(CellView::is_synthetic) {
+        "no model to start with: all that were measured have synthetic weights".to_owned()
+    } else {
+        "no model to start with: none that was measured is usable here".to_owned()
+    })
+}
+
+/// What a command line needs to repeat how it was measured. The names are those of the configuration file.
+fn settings(run: &RunFile) -> Settings {
+    let engine =
+        |key: &str| run.configuration.get("engine").and_then(|engine| engine.get(key)).filter(|v| !v.is_null());
+    let threads = engine("threads").and_then(serde_json::Value::as_u64).and_then(|n| u32::try_from(n).ok());
+    let flags = [
+        ("n_gpu_layers", "-ngl"),
+        ("batch_size", "-b"),
+        ("ubatch_size", "-ub"),
+        ("cache_type_k", "-ctk"),
+        ("cache_type_v", "-ctv"),
+        ("flash_attention", "-fa"),
+    ];
+    let flags = flags.into_iter().filter_map(|(key, flag)| {
+        let value = engine(key)?;
+        Some((flag.to_owned(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+    });
+    Settings { threads: threads.unwrap_or_else(|| run.machine.default_threads()), flags: flags.collect() }
+}

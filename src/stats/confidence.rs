@@ -28,12 +28,6 @@ impl Interval {
     pub fn relative_width_percent(&self, center: f64) -> Option<f64> {
         super::ratio((self.high - self.low) * 100.0, center.abs())
     }
-
-    /// The same interval in another unit, `factor` (not negative) of which make one of the old.
-    #[must_use]
-    pub fn scaled(&self, factor: f64) -> Self {
-        Self { low: self.low * factor, high: self.high * factor }
-    }
 }
 
 /// The interval of the median: from the k-th smallest to the k-th largest sample, where k is the largest number for which a

@@ -108,21 +108,22 @@ impl Summary {
         super::ratio(self.stdev? * 100.0, self.mean)
     }
 
-    /// The same samples in another unit, `factor` (not negative) of which make one of the old.
+    /// The same samples in another unit, such as 1e6 nanoseconds. Divided and not multiplied by the inverse, so that 50 000 ns
+    /// are 0.05 ms and not 0.049 999 9….
     #[must_use]
-    pub fn scaled(&self, factor: f64) -> Self {
+    pub fn in_units_of(&self, unit: f64) -> Self {
         Self {
             n: self.n,
-            median: self.median * factor,
-            mean: self.mean * factor,
-            stdev: self.stdev.map(|stdev| stdev * factor),
-            median_absolute_deviation: self.median_absolute_deviation * factor,
-            min: self.min * factor,
-            max: self.max * factor,
-            p50: self.p50 * factor,
-            p90: self.p90 * factor,
-            p95: self.p95 * factor,
-            p99: self.p99 * factor,
+            median: self.median / unit,
+            mean: self.mean / unit,
+            stdev: self.stdev.map(|stdev| stdev / unit),
+            median_absolute_deviation: self.median_absolute_deviation / unit,
+            min: self.min / unit,
+            max: self.max / unit,
+            p50: self.p50 / unit,
+            p90: self.p90 / unit,
+            p95: self.p95 / unit,
+            p99: self.p99 / unit,
             percentiles: self.percentiles,
         }
     }
@@ -232,11 +233,11 @@ mod tests {
         }
 
         #[test]
-        fn another_unit_scales_every_number(samples in prop::collection::vec(1.0..1e6_f64, 2..50)) {
-            let scaled = Summary::of(&samples).unwrap().scaled(1000.0);
-            let direct = Summary::of(&samples.iter().map(|s| s * 1000.0).collect::<Vec<_>>()).unwrap();
-            prop_assert!(near(scaled.median, direct.median) && near(scaled.p95, direct.p95));
-            prop_assert!(near(scaled.mean, direct.mean) && (scaled.stdev.unwrap() - direct.stdev.unwrap()).abs() < 1e-3);
+        fn another_unit_divides_every_number(samples in prop::collection::vec(1.0..1e6_f64, 2..50)) {
+            let other = Summary::of(&samples).unwrap().in_units_of(1000.0);
+            let direct = Summary::of(&samples.iter().map(|s| s / 1000.0).collect::<Vec<_>>()).unwrap();
+            prop_assert!(near(other.median, direct.median) && near(other.p95, direct.p95));
+            prop_assert!(near(other.mean, direct.mean) && (other.stdev.unwrap() - direct.stdev.unwrap()).abs() < 1e-3);
         }
 
         #[test]

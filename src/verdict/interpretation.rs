@@ -34,28 +34,41 @@ pub fn against_reading(tokens_per_second: f64) -> String {
     }
 }
 
-/// A time in seconds as a person says it: two significant digits below ten seconds, `m` and `s` from two minutes on.
+/// A time in seconds as a person says it: no more digits than matter, `min` and `s` from two minutes on.
 #[must_use]
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // rounded and not negative
 pub fn seconds(seconds: f64) -> String {
-    if seconds >= 120.0 {
-        let whole = seconds.round() as u64;
-        return format!("{} min {} s", whole / 60, whole % 60);
+    match seconds {
+        s if s >= 119.5 => {
+            let whole = s.round() as u64;
+            format!("{} min {} s", whole / 60, whole % 60)
+        }
+        s if s >= 9.95 => format!("{s:.0} s"),
+        s if s >= 0.995 => format!("{s:.1} s"),
+        s if s >= 0.0095 => format!("{s:.2} s"),
+        s => format!("{} ms", number(s * 1e3)),
     }
-    format!("{} s", number(seconds))
 }
 
-/// A number with about three significant digits and no more than that, for people.
+/// A number with three significant digits, for people.
 #[must_use]
 pub fn number(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
         v if v >= 99.95 => format!("{value:.0}"),
         v if v >= 9.995 => format!("{value:.1}"),
-        v if v >= 0.0995 => format!("{value:.2}"),
+        v if v >= 0.9995 => format!("{value:.2}"),
+        v if v >= 0.099_95 => format!("{value:.3}"),
         v if v >= 0.000_995 => format!("{value:.4}"),
         _ => format!("{value:.1e}"),
     }
+}
+
+/// That a model ended some of its answers before a repetition had its tokens.
+#[must_use]
+pub fn ended_early(answers: usize, target_tokens: u32) -> String {
+    let answers = counted(answers, "answer");
+    format!("the model ended {answers} early; further prompts filled up the {target_tokens} tokens of a repetition")
 }
 
 /// `1 request`, `2 requests`.
@@ -79,14 +92,17 @@ mod tests {
 
     #[test]
     fn numbers_have_about_three_digits() {
-        let shown = [0.0, 1234.5, 99.96, 45.26, 9.996, 0.2345, 0.0123, 0.000_002].map(number);
-        assert_eq!(shown, ["0", "1234", "100", "45.3", "10.0", "0.23", "0.0123", "2.0e-6"]);
+        let shown = [0.0, 1234.5, 99.96, 45.26, 9.996, 0.2344, 0.0123, 0.000_002].map(number);
+        assert_eq!(shown, ["0", "1234", "100", "45.3", "10.0", "0.234", "0.0123", "2.0e-6"]);
     }
 
     #[test]
-    fn long_times_are_said_in_minutes() {
+    fn times_have_the_digits_that_matter() {
+        assert_eq!(seconds(0.0021), "2.10 ms");
         assert_eq!(seconds(0.234), "0.23 s");
-        assert_eq!(seconds(119.6), "120 s");
+        assert_eq!(seconds(9.94), "9.9 s");
+        assert_eq!(seconds(119.4), "119 s");
+        assert_eq!(seconds(119.5), "2 min 0 s");
         assert_eq!(seconds(150.4), "2 min 30 s");
     }
 }

@@ -1,1 +1,324 @@
-//! recommendation
+//! Which of the measured models to use, each with its reason, and the command that starts the best one.
+//!
+//! The rule, for want of measured quality: more of the model is better as long as it is pleasant to use. Among the
+//! quantizations of one model that are rated good or better, the one that keeps the most bits is recommended, where more
+//! than 8.5 bits a weight (`Q8_0`) count as 8.5, because no reader can tell `F16` from `Q8_0`. Overall, the recommended
+//! one with the most such bits in all wins. Models with synthetic weights are rated for their speed and never recommended.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::Rating;
+use super::interpretation::{number, seconds};
+use crate::stats::float;
+
+/// Bits a weight beyond which nobody reads a difference: `Q8_0`'s.
+const ENOUGH_BITS_PER_WEIGHT: f64 = 8.5;
+
+/// Advice on a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mark {
+    /// Use this one.
+    Recommended,
+    /// It works; another one is the better choice, or it is a little slow.
+    Acceptable,
+    /// It does not work, or is no joy.
+    Avoid,
+}
+
+impl Mark {
+    /// The name in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Recommended => "recommended",
+            Self::Acceptable => "acceptable",
+            Self::Avoid => "avoid",
+        }
+    }
+}
+
+/// A cell as the choice sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    /// The model's name.
+    pub model: String,
+    /// The quantization's short name.
+    pub quant: String,
+    /// The file.
+    pub path: PathBuf,
+    /// Bytes of the file.
+    pub size_bytes: u64,
+    /// Parameters, where the engine said.
+    pub n_params: Option<u64>,
+    /// The weights are made up.
+    pub synthetic: bool,
+    /// What the profile gave.
+    pub trial: Trial,
+}
+
+/// What a profile gave on a cell.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Trial {
+    /// It was measured.
+    Rated {
+        /// Its grade.
+        rating: Rating,
+        /// The numbers behind it in a few words, such as `first word after 0.4 s, 21 tokens/s`.
+        numbers: String,
+        /// Tokens per second, where there are any.
+        tokens_per_second: Option<f64>,
+        /// Context size in tokens that it was measured with.
+        n_ctx: u32,
+    },
+    /// It could not be measured, and why.
+    Failed(String),
+    /// It was not tried.
+    Skipped,
+}
+
+/// Advice on a cell, with its reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recommendation {
+    /// The model's name.
+    pub model: String,
+    /// The quantization's short name.
+    pub quant: String,
+    /// The advice.
+    pub mark: Mark,
+    /// Why, in a few words.
+    pub reason: String,
+}
+
+/// The one to start with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overall {
+    /// The model's name.
+    pub model: String,
+    /// The quantization's short name.
+    pub quant: String,
+    /// Why this one.
+    pub reason: String,
+    /// What starts it, as it was measured.
+    pub command: String,
+}
+
+/// How the engine was set up, as far as a command line repeats it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Threads that compute.
+    pub threads: u32,
+    /// Further llama.cpp flags with their values, such as `-ngl 20`.
+    pub flags: Vec<(String, String)>,
+}
+
+/// First word and speed as a few words, for [`Trial::Rated`] and tables.
+#[must_use]
+pub fn numbers(ttft_seconds: Option<f64>, tokens_per_second: Option<f64>) -> String {
+    let ttft = ttft_seconds.map_or("no first word".to_owned(), |ttft| format!("first word after {}", seconds(ttft)));
+    let speed = tokens_per_second.map_or("no speed".to_owned(), |speed| format!("{} tokens/s", number(speed)));
+    format!("{ttft}, {speed}")
+}
+
+/// Advice on every cell that was tried, in the order of the candidates.
+#[must_use]
+pub fn recommend(candidates: &[Candidate]) -> Vec<Recommendation> {
+    candidates.iter().filter_map(|candidate| advise(candidate, candidates)).collect()
+}
+
+/// The one to start with; absent when no real model is at least acceptable.
+#[must_use]
+pub fn overall(candidates: &[Candidate], settings: &Settings) -> Option<Overall> {
+    let usable = candidates.iter().filter(|c| !c.synthetic && c.rating() >= Some(Rating::Acceptable));
+    let best = usable.max_by(|a, b| a.order().partial_cmp(&b.order()).unwrap_or(std::cmp::Ordering::Equal))?;
+    let Trial::Rated { rating, numbers, n_ctx, .. } = &best.trial else { return None };
+    let reason = if *rating >= Rating::Good {
+        format!("the most of a model that runs well here; {rating}: {numbers}")
+    } else {
+        format!("no model runs well here, this is the best of the usable ones; {rating}: {numbers}")
+    };
+    let command = command(best, *n_ctx, settings);
+    Some(Overall { model: best.model.clone(), quant: best.quant.clone(), reason, command })
+}
+
+impl Candidate {
+    fn rating(&self) -> Option<Rating> {
+        match &self.trial {
+            Trial::Rated { rating, .. } => Some(*rating),
+            Trial::Failed(_) | Trial::Skipped => None,
+        }
+    }
+
+    /// Bits of the weights that a reader could miss.
+    fn useful_bits(&self) -> f64 {
+        let bits = float(self.size_bytes) * 8.0;
+        self.n_params.map_or(bits, |n| bits.min(float(n) * ENOUGH_BITS_PER_WEIGHT))
+    }
+
+    /// Greater is better: good or not, then (where good) useful bits, then the rating and the speed.
+    fn order(&self) -> (bool, f64, Option<Rating>, f64) {
+        let good = self.rating() >= Some(Rating::Good);
+        let speed = match &self.trial {
+            Trial::Rated { tokens_per_second, .. } => tokens_per_second.unwrap_or(0.0),
+            Trial::Failed(_) | Trial::Skipped => 0.0,
+        };
+        (good, if good { self.useful_bits() } else { 0.0 }, self.rating(), speed)
+    }
+}
+
+fn advise(candidate: &Candidate, all: &[Candidate]) -> Option<Recommendation> {
+    let (mark, reason) = match &candidate.trial {
+        Trial::Skipped => return None,
+        Trial::Failed(reason) => (Mark::Avoid, reason.clone()),
+        Trial::Rated { rating, numbers, .. } if candidate.synthetic => {
+            let mark = if *rating <= Rating::Poor { Mark::Avoid } else { Mark::Acceptable };
+            (mark, format!("speed only, its weights are synthetic; {rating}: {numbers}"))
+        }
+        Trial::Rated { rating, numbers, .. } if *rating <= Rating::Poor => {
+            (Mark::Avoid, format!("{rating}: {numbers}"))
+        }
+        Trial::Rated { rating: Rating::Acceptable, numbers, .. } => {
+            (Mark::Acceptable, format!("acceptable: {numbers}"))
+        }
+        Trial::Rated { rating, numbers, .. } => match better_sibling(candidate, all) {
+            Some(other) if other.useful_bits() > candidate.useful_bits() => {
+                let rated = other.rating().unwrap_or(Rating::Good);
+                (
+                    Mark::Acceptable,
+                    format!("{rating}: {numbers}; {} keeps more of the model and is {rated}", other.quant),
+                )
+            }
+            Some(other) => (Mark::Acceptable, format!("{rating}: {numbers}; {} is as true and faster", other.quant)),
+            None => (Mark::Recommended, format!("{rating}: {numbers}")),
+        },
+    };
+    Some(Recommendation { model: candidate.model.clone(), quant: candidate.quant.clone(), mark, reason })
+}
+
+/// The quantization of the same model that is recommended instead.
+fn better_sibling<'c>(candidate: &Candidate, all: &'c [Candidate]) -> Option<&'c Candidate> {
+    let siblings = all.iter().filter(|c| c.model == candidate.model && !c.synthetic);
+    let better = siblings.filter(|c| c.order() > candidate.order());
+    better.max_by(|a, b| a.order().partial_cmp(&b.order()).unwrap_or(std::cmp::Ordering::Equal))
+}
+
+fn command(candidate: &Candidate, n_ctx: u32, settings: &Settings) -> String {
+    let path = quoted(&candidate.path.to_string_lossy());
+    let mut words = vec![format!("llama-server -m {path} -c {n_ctx} -t {}", settings.threads)];
+    words.extend(settings.flags.iter().map(|(flag, value)| format!("{flag} {}", quoted(value))));
+    words.join(" ")
+}
+
+/// As a POSIX shell takes it for one word.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:,@%=".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(model: &str, quant: &str, gigabytes: u64, rating: Rating, speed: f64) -> Candidate {
+        Candidate {
+            model: model.to_owned(),
+            quant: quant.to_owned(),
+            path: PathBuf::from(format!("{model}-{quant}.gguf")),
+            size_bytes: gigabytes * 1_000_000_000,
+            n_params: Some(4_000_000_000),
+            synthetic: false,
+            trial: Trial::Rated {
+                rating,
+                numbers: numbers(Some(0.5), Some(speed)),
+                tokens_per_second: Some(speed),
+                n_ctx: 2048,
+            },
+        }
+    }
+
+    fn marks(candidates: &[Candidate]) -> Vec<Mark> {
+        recommend(candidates).iter().map(|r| r.mark).collect()
+    }
+
+    #[test]
+    fn the_largest_quantization_that_is_good_is_recommended() {
+        let all = [
+            candidate("a", "Q2_K", 1, Rating::Excellent, 60.0),
+            candidate("a", "Q4_K_M", 2, Rating::Good, 20.0),
+            candidate("a", "Q6_K", 3, Rating::Acceptable, 10.0),
+            candidate("a", "Q8_0", 4, Rating::Poor, 4.0),
+        ];
+        assert_eq!(marks(&all), [Mark::Acceptable, Mark::Recommended, Mark::Acceptable, Mark::Avoid]);
+        assert_eq!(
+            recommend(&all)[0].reason,
+            "excellent: first word after 0.50 s, 60.0 tokens/s; Q4_K_M keeps more of the model and is good"
+        );
+        let best = overall(&all, &Settings { threads: 4, flags: vec![] }).unwrap();
+        assert_eq!(
+            (best.quant.as_str(), best.command.as_str()),
+            ("Q4_K_M", "llama-server -m a-Q4_K_M.gguf -c 2048 -t 4")
+        );
+    }
+
+    #[test]
+    fn sixteen_bits_are_not_better_than_eight() {
+        let mut all =
+            [candidate("a", "Q8_0", 0, Rating::Excellent, 30.0), candidate("a", "F16", 8, Rating::Good, 16.0)];
+        all[0].size_bytes = 4_250_000_000;
+        assert_eq!(marks(&all), [Mark::Recommended, Mark::Acceptable]);
+        assert!(recommend(&all)[1].reason.ends_with("Q8_0 is as true and faster"));
+    }
+
+    #[test]
+    fn every_model_has_its_own_recommendation_and_the_larger_model_wins_overall() {
+        let all = [
+            candidate("small", "Q4_K_M", 1, Rating::Excellent, 90.0),
+            candidate("large", "Q4_K_M", 4, Rating::Good, 16.0),
+        ];
+        assert_eq!(marks(&all), [Mark::Recommended, Mark::Recommended]);
+        assert_eq!(overall(&all, &Settings::default()).unwrap().model, "large");
+    }
+
+    #[test]
+    fn a_synthetic_model_is_never_recommended_and_never_the_one_to_start() {
+        let mut all = [candidate("a", "Q4_K_M", 2, Rating::Excellent, 60.0)];
+        all[0].synthetic = true;
+        assert_eq!(marks(&all), [Mark::Acceptable]);
+        assert!(recommend(&all)[0].reason.starts_with("speed only, its weights are synthetic"));
+        assert_eq!(overall(&all, &Settings::default()), None);
+    }
+
+    #[test]
+    fn a_failed_cell_is_avoided_with_its_reason_and_a_skipped_one_has_no_mark() {
+        let mut all = [candidate("a", "Q4_K_M", 2, Rating::Good, 20.0), candidate("a", "Q8_0", 4, Rating::Good, 20.0)];
+        all[0].trial = Trial::Failed("out of memory".to_owned());
+        all[1].trial = Trial::Skipped;
+        let advice = recommend(&all);
+        assert_eq!((advice.len(), advice[0].mark, advice[0].reason.as_str()), (1, Mark::Avoid, "out of memory"));
+        assert_eq!(overall(&all, &Settings::default()), None);
+    }
+
+    #[test]
+    fn without_a_good_model_the_best_usable_one_is_named_as_such() {
+        let all =
+            [candidate("a", "Q8_0", 4, Rating::Acceptable, 8.0), candidate("a", "Q2_K", 1, Rating::Acceptable, 12.0)];
+        let best = overall(&all, &Settings::default()).unwrap();
+        assert_eq!(best.quant, "Q2_K");
+        assert!(best.reason.starts_with("no model runs well here"));
+    }
+
+    #[test]
+    fn the_command_repeats_the_settings_and_quotes_what_a_shell_would_split() {
+        let mut all = [candidate("a", "Q4_K_M", 2, Rating::Good, 20.0)];
+        all[0].path = PathBuf::from("/models/it's here/a.gguf");
+        let flags = vec![("-ngl".to_owned(), "20".to_owned())];
+        let best = overall(&all, &Settings { threads: 8, flags }).unwrap();
+        assert_eq!(best.command, "llama-server -m '/models/it'\\''s here/a.gguf' -c 2048 -t 8 -ngl 20");
+    }
+}

@@ -3,6 +3,7 @@
 //!
 //! What only some systems have is chosen here and nowhere else: [`limits`] is Linux' or none, [`control`] Unix' or none.
 
+pub mod ask;
 mod budget;
 pub mod exit;
 pub mod process;

@@ -57,12 +57,21 @@ impl<'m> Context<'m> {
         unsafe { sys::llama_n_ctx(self.raw.as_ptr()) }
     }
 
+    /// Most tokens of one [`Context::decode`]; llama.cpp lowers what was asked for to the context's size.
+    pub fn n_batch(&self) -> u32 {
+        // SAFETY: the context is alive.
+        unsafe { sys::llama_n_batch(self.raw.as_ptr()) }
+    }
+
     /// Computes at most `n_batch` tokens after those in the cache; logits of the last one.
     ///
     /// # Errors
     /// llama.cpp's return code where it is not 0.
     pub fn decode(&mut self, tokens: &[i32]) -> Result<(), i32> {
         let n_tokens = i32::try_from(tokens.len()).map_err(|_| -1)?;
+        if tokens.is_empty() || tokens.len() > self.n_batch() as usize {
+            return Err(-1); // what llama.h calls an invalid batch; llama.cpp itself would abort the process
+        }
         // SAFETY: the context is alive; the batch points to `n_tokens` tokens, which llama.cpp reads during the call and
         // does not write (its signature lacks the const).
         let code = unsafe {

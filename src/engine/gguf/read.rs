@@ -242,7 +242,7 @@ fn read_magic_and_version(source: &mut Source) -> Result<u32, GgufError> {
     let hint = match version {
         2 | 3 => return Ok(version),
         1 => "get a newer GGUF of this model",
-        v if v & 0xffff == 0 => "this looks like a big-endian file, get the little-endian one",
+        v if v.trailing_zeros() >= 16 => "this looks like a big-endian file, get the little-endian one",
         _ => "get a newer version of this program",
     };
     Err(GgufError::Version { path: source.path.clone(), version, hint })

@@ -23,7 +23,7 @@ const RMS_8_BITS: f64 = 73.901_511;
 const RMS_SCALE_4_BITS: f64 = 8.803_408;
 const RMS_SCALE_6_BITS: f64 = 36.517_119;
 /// ggml's `kvalues_iq4nl` and `kvalues_mxfp4`, all entries equally likely.
-const RMS_IQ4_NL: f64 = 70.353_305;
+const RMS_IQ4_NL: f64 = 67.439_602;
 const RMS_FP4: f64 = 5.852_350;
 
 /// Fills `buffer` (whole blocks of `kind`) with weights of mean 0 and standard deviation `std`. Types of whole numbers,
@@ -51,7 +51,9 @@ pub(super) fn fill_random(kind: GgmlType, std: f64, buffer: &mut [u8], random: &
         }
         GgmlType::Q8_0 => {
             // ggml's quantizer never makes -128.
-            buffer.iter_mut().for_each(|b| *b = if *b == 0x80 { 0x81 } else { *b });
+            for byte in buffer.iter_mut() {
+                *byte = if *byte == 0x80 { 0x81 } else { *byte };
+            }
             with_scale(buffer, size, 0, std / RMS_8_BITS);
         }
         GgmlType::MXFP4 => {

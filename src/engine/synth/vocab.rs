@@ -1,6 +1,6 @@
 //! The vocabulary of a synthetic model: any text goes in, something like words comes out.
 //!
-//! It is of llama.cpp's `llama` kind (SentencePiece) whatever the architecture: control tokens, the 256 bytes (so that any
+//! It is of llama.cpp's `llama` kind (`SentencePiece`) whatever the architecture: control tokens, the 256 bytes (so that any
 //! text can be tokenized), the printable ASCII characters, common English words with all their beginnings (so that
 //! merging reaches them), and invented words up to the wanted number. Left out on purpose: any real model's vocabulary.
 

@@ -36,7 +36,7 @@ impl Weights {
             // softplus(-4) = 0.02: a time step as trained ones are.
             return Self::Constant(-4.0);
         }
-        if name.ends_with(".bias") {
+        if name.rsplit('.').next() == Some("bias") {
             return Self::Constant(0.0);
         }
         if name.ends_with("ssm_a") {

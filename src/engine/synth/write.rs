@@ -147,3 +147,32 @@ fn free_bytes(path: &Path) -> Option<u64> {
 fn free_bytes(_: &Path) -> Option<u64> {
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::quantize::Quant;
+    use crate::engine::synth::{Spec, plan};
+    use crate::plan::catalog::shape;
+
+    #[test]
+    fn a_disk_that_fills_up_while_writing_is_named_as_such() {
+        let plan = plan(&Spec::of_shape(shape("tiny").unwrap(), Quant::Q4_0)).unwrap();
+        let error = write_error(&plan, Path::new("out.gguf"), ErrorKind::StorageFull.into(), 4096);
+        let needed = plan.file_bytes();
+        assert_eq!(
+            error.to_string(),
+            format!("out.gguf: {needed} bytes are needed but only 4096 are free on this disk: nothing was written")
+        );
+        let error = write_error(&plan, Path::new("out.gguf"), ErrorKind::BrokenPipe.into(), 4096);
+        assert!(matches!(error, SynthError::Write { .. }));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn the_room_on_the_disk_is_known_for_a_file_that_is_not_there_yet() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(free_bytes(&dir.path().join("none.gguf")).is_some_and(|free| free > 0));
+        assert!(free_bytes(Path::new("none.gguf")).is_some());
+    }
+}

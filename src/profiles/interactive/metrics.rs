@@ -9,8 +9,8 @@ use super::{Purpose, Request, Samples, Stop};
 use crate::profiles::{EndedBy, Metric};
 use crate::stats::{self, Interval, confidence, float, ratio};
 
-const MS_PER_NS: f64 = 1e-6;
-const SECONDS_PER_NS: f64 = 1e-9;
+const NS_PER_MS: f64 = 1e6;
+const NS_PER_SECOND: f64 = 1e9;
 const BOOTSTRAP_RESAMPLES: usize = 1000;
 /// Any fixed number: a report that is built again must be the same.
 const BOOTSTRAP_SEED: u64 = 0x5eed;
@@ -71,6 +71,7 @@ pub struct Summary {
 /// What a time to first token is made of: medians over the counted requests, in milliseconds. Medians of parts need not add
 /// up to the median of the whole.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(clippy::struct_field_names)] // a unit ends a name
 pub struct TtftParts {
     /// Rendering the chat template.
     pub template_ms: f64,
@@ -91,13 +92,13 @@ pub fn summarize(samples: &Samples) -> Summary {
     let generation: Vec<&Request> = counted.iter().copied().filter(|r| r.purpose == Purpose::Generation).collect();
     let repetitions = Repetition::all(&generation);
 
-    let ttfts: Vec<f64> = counted.iter().filter_map(|r| r.ttft_ns()).map(|ns| float(ns) * SECONDS_PER_NS).collect();
+    let ttfts: Vec<f64> = counted.iter().filter_map(|r| r.ttft_ns()).map(|ns| float(ns) / NS_PER_SECOND).collect();
     let speeds: Vec<f64> = repetitions.iter().filter_map(Repetition::tokens_per_second).collect();
     let tpots: Vec<f64> = repetitions.iter().filter_map(Repetition::tpot_ms).collect();
-    let ends: Vec<f64> = repetitions.iter().map(|r| float(r.end_to_end_ns) * SECONDS_PER_NS).collect();
+    let ends: Vec<f64> = repetitions.iter().map(|r| float(r.end_to_end_ns) / NS_PER_SECOND).collect();
     let prompts: Vec<f64> = counted.iter().map(|r| f64::from(r.prompt_tokens)).collect();
     let gaps: Vec<u64> = generation.iter().flat_map(|r| r.gaps_ns()).collect();
-    let itl_ms = stats::Summary::of_latencies(&gaps).map(|summary| summary.scaled(MS_PER_NS));
+    let itl_ms = stats::Summary::of_latencies(&gaps).map(|summary| summary.in_units_of(NS_PER_MS));
 
     let (n_gaps, gap_ns) = (float(gaps.len() as u64), sum(gaps.iter().copied()));
     let sample_ns = sum(generation.iter().map(|r| r.sample_ns));
@@ -210,18 +211,18 @@ impl Repetition {
     }
 
     fn tokens_per_second(&self) -> Option<f64> {
-        (self.gaps > 0).then(|| ratio(float(self.gaps), float(self.gap_ns) * SECONDS_PER_NS)).flatten()
+        (self.gaps > 0).then(|| ratio(float(self.gaps), float(self.gap_ns) / NS_PER_SECOND)).flatten()
     }
 
     /// (end-to-end − TTFT) / (n − 1): within a request, end-to-end less TTFT is the sum of the gaps.
     fn tpot_ms(&self) -> Option<f64> {
-        ratio(float(self.gap_ns) * MS_PER_NS, float(self.gaps))
+        ratio(float(self.gap_ns) / NS_PER_MS, float(self.gaps))
     }
 }
 
 fn ttft_parts(counted: &[&Request]) -> Option<TtftParts> {
     let median_ms = |part: fn(&Request) -> u64| {
-        let samples: Vec<f64> = counted.iter().map(|r| float(part(r)) * MS_PER_NS).collect();
+        let samples: Vec<f64> = counted.iter().map(|r| float(part(r)) / NS_PER_MS).collect();
         stats::median(&samples)
     };
     Some(TtftParts {
@@ -236,7 +237,7 @@ fn ttft_parts(counted: &[&Request]) -> Option<TtftParts> {
 fn prefill_rate<'r>(requests: impl Iterator<Item = &'r Request>) -> Option<f64> {
     let (tokens, ns) =
         requests.fold((0.0, 0.0), |(tokens, ns), r| (tokens + f64::from(r.prompt_tokens), ns + float(r.prefill_ns)));
-    ratio(tokens, ns * SECONDS_PER_NS)
+    ratio(tokens, ns / NS_PER_SECOND)
 }
 
 /// As a float, so that no sum of nanoseconds can overflow.

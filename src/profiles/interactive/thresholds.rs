@@ -5,7 +5,7 @@ use super::Summary;
 use crate::profiles::EndedBy;
 use crate::verdict::Rating;
 use crate::verdict::interpretation::{
-    READING_WORDS_PER_MINUTE, against_reading, counted, number, seconds, words_per_minute,
+    READING_WORDS_PER_MINUTE, against_reading, counted, ended_early, number, seconds, words_per_minute,
 };
 use crate::verdict::rating::Scale;
 
@@ -97,28 +97,20 @@ fn unevenness(summary: &Summary) -> Option<String> {
 }
 
 fn early_ends(summary: &Summary) -> Option<String> {
-    (summary.requests_ended_early > 0).then(|| {
-        format!(
-            "The model ended {} early; further prompts filled up the {} tokens of a repetition.",
-            counted(summary.requests_ended_early, "answer"),
-            summary.target_tokens
-        )
-    })
+    let sentence = || ended_early(summary.requests_ended_early, summary.target_tokens);
+    (summary.requests_ended_early > 0).then(|| format!("{}.", sentence().replacen('t', "T", 1)))
 }
 
 fn uncertainty(summary: &Summary) -> Option<String> {
     if summary.generations_ended_by == EndedBy::Confidence {
         return None;
     }
+    let speed = summary.tokens_per_second?.median;
     let repetitions = counted(summary.repetitions, "repetition");
     let Some(interval) = summary.tokens_per_second_interval else {
-        return Some(format!("{repetitions} are too few for a confidence interval of the speed.").replacen(
-            "1 repetition are",
-            "1 repetition is",
-            1,
-        ));
+        return Some(format!("With {repetitions} the speed has no confidence interval."));
     };
-    let width = interval.relative_width_percent(summary.tokens_per_second?.median)?;
+    let width = interval.relative_width_percent(speed)?;
     (width > WIDE_INTERVAL_PERCENT)
         .then(|| format!("The speed is uncertain: {repetitions} left its 95 % interval {} % wide.", number(width)))
 }
@@ -184,7 +176,7 @@ mod tests {
     fn too_few_repetitions_and_a_wide_interval_are_mentioned_when_the_limit_ended_them() {
         let mut few = samples(vec![request(Purpose::Generation, 0, 200, &[20; 10])]);
         few.generations_ended_by = EndedBy::Limit;
-        assert!(interpretation(&summarize(&few)).contains("1 repetition is too few"));
+        assert!(interpretation(&summarize(&few)).contains("With 1 repetition the speed has no confidence interval"));
 
         let gaps = [10, 12, 14, 16, 18, 20];
         let all = gaps.iter().zip(0..).map(|(&gap, i)| request(Purpose::Generation, i, 200, &[gap; 10])).collect();

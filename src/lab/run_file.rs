@@ -1,0 +1,85 @@
+//! `run.json`: all that a report needs to know besides the outcomes. Written when a run begins and again when it ends.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::outcome::Cell;
+use crate::engine::EngineInfo;
+use crate::machine::Machine;
+use crate::profiles::ProfileName;
+
+/// The contents of `run.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunFile {
+    /// Version of this file's fields.
+    pub schema_version: u32,
+    /// What measured.
+    pub program: Program,
+    /// The command line, without the program's name.
+    pub arguments: Vec<String>,
+    /// Everything that was configured, defaults included.
+    pub configuration: serde_json::Value,
+    /// What it ran on.
+    pub machine: Machine,
+    /// What the worker said of its engine; absent when no worker ever started.
+    pub engine: Option<EngineInfo>,
+    /// What was to be measured, in this order.
+    pub plan: Vec<PlannedCell>,
+    /// Start of all random numbers.
+    pub seed: u64,
+    /// When the run began, RFC 3339 in UTC.
+    pub started_at: String,
+    /// How long it took; absent while it runs, and when it was killed.
+    pub duration_seconds: Option<f64>,
+    /// The machine's network name.
+    pub hostname: String,
+    /// The person stopped it before its plan was done.
+    pub interrupted: bool,
+}
+
+/// A version of this program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Program {
+    /// Its version.
+    pub version: String,
+    /// Its git revision.
+    pub revision: String,
+}
+
+impl Program {
+    /// This very program.
+    #[must_use]
+    pub fn this() -> Self {
+        Self { version: env!("CARGO_PKG_VERSION").to_owned(), revision: env!("SWEETSPOT_GIT_REVISION").to_owned() }
+    }
+}
+
+/// A cell and what is measured on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedCell {
+    /// The cell.
+    pub cell: Cell,
+    /// The profiles, in this order.
+    pub profiles: Vec<ProfileName>,
+}
+
+impl RunFile {
+    /// The version that this program writes.
+    pub const SCHEMA_VERSION: u32 = 1;
+    /// Its name in a run's folder.
+    pub const NAME: &str = "run.json";
+
+    /// Writes it into a run's folder; a reader sees the old file or the new one, never a half.
+    ///
+    /// # Errors
+    /// The folder cannot be written to, with the file's path.
+    pub fn save(&self, folder: &Path) -> anyhow::Result<()> {
+        let mut bytes = serde_json::to_vec_pretty(self)?;
+        bytes.push(b'\n');
+        crate::report::atomic::write(&folder.join(Self::NAME), &bytes)
+    }
+}

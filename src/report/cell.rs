@@ -1,0 +1,367 @@
+//! One cell of the [`super::view::View`]: its numbers, judgements and notes.
+
+use super::view::gigabytes;
+use crate::engine::{MemoryBreakdown, ModelInfo};
+use crate::lab::outcome::{Cell, Outcome, ProfileOutcome, Status};
+use crate::lab::run_file::PlannedCell;
+use crate::profiles::{Metric, ProfileName, Samples, interactive};
+use crate::verdict::interpretation::{SYNTHETIC, counted, ended_early};
+use crate::verdict::recommendation::{self, Candidate, Trial};
+use crate::verdict::{Rating, score};
+use crate::worker::exit::Exit;
+
+/// One (model, quant) in the reports.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CellView {
+    /// Which.
+    pub cell: Cell,
+    /// False where the run ended before it.
+    pub reached: bool,
+    /// How it ended.
+    pub status: Status,
+    /// What its profiles make of it; absent where it was skipped.
+    pub verdict: Option<Verdict>,
+    /// Why it failed or was skipped.
+    pub reason: Option<String>,
+    /// What the engine says of the model.
+    pub model: Option<ModelInfo>,
+    /// Exact bytes of the largest context used.
+    pub memory: Option<MemoryBreakdown>,
+    /// The worker's largest resident memory.
+    pub peak_resident_gb: Option<f64>,
+    /// Time to load the model.
+    pub load_seconds: Option<f64>,
+    /// In the order they ran in.
+    pub profiles: Vec<ProfileView>,
+    /// Tokens per second for each GB of memory.
+    pub efficiency_score: Option<f64>,
+    /// 0 to 100.
+    pub cost_benefit_score: Option<f64>,
+    /// What the reader should know: made-up weights, early ends, noise, warnings of the run.
+    pub notes: Vec<String>,
+    /// The worker's log, relative to the run's folder.
+    pub log: Option<String>,
+    /// How long it took.
+    pub duration_seconds: f64,
+}
+
+/// What the profiles of a cell make of it together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All that were tried passed.
+    Passed,
+    /// Some did.
+    Partial,
+    /// None did.
+    Failed,
+}
+
+impl Verdict {
+    /// The name in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// How a profile ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProfileStatus {
+    /// Measured, and its rating is not `failed`.
+    Passed,
+    /// Measured, and too bad.
+    Failed,
+    /// It could not be measured.
+    Error,
+    /// Not tried.
+    Skipped,
+}
+
+impl ProfileStatus {
+    /// The name in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Error => "error",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// One profile of a cell in the reports.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProfileView {
+    /// Which.
+    pub profile: ProfileName,
+    /// How it ended.
+    pub status: ProfileStatus,
+    /// Its grade; absent where it was not tried or has no thresholds.
+    pub rating: Option<Rating>,
+    /// The grades of the single numbers that the rating is the worst of, by the metrics' names.
+    pub criteria: Vec<(&'static str, Rating)>,
+    /// Its numbers; none where it was not measured.
+    pub metrics: Vec<Metric>,
+    /// What the numbers mean.
+    pub interpretation: Option<String>,
+    /// What ended the measuring, by what was repeated.
+    pub ended_by: Vec<(&'static str, crate::profiles::EndedBy)>,
+    /// Why it could not be measured or was not tried.
+    pub reason: Option<String>,
+    /// How the worker ended, when it ended while this profile ran.
+    pub exit: Option<Exit>,
+    /// The last lines of the worker's log, when it failed.
+    pub log_tail: Vec<String>,
+    /// What disturbed the measurement.
+    pub noise: Vec<String>,
+    /// How long it took.
+    pub duration_seconds: f64,
+}
+
+impl ProfileView {
+    /// A number by its name.
+    #[must_use]
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        self.metrics.iter().find(|metric| metric.name == name)?.value
+    }
+
+    /// The headline, and where the rating is not a good one, what holds it back.
+    fn numbers(&self) -> String {
+        let numbers = recommendation::numbers(self.metric("ttft_seconds"), self.metric("tokens_per_second"));
+        let weak = self.criteria.iter().filter(|(_, rating)| Some(*rating) == self.rating && *rating < Rating::Good);
+        let weak: Vec<&str> = weak.map(|(name, _)| *name).collect();
+        if weak.is_empty() { numbers } else { format!("{numbers}; held back by {}", weak.join(" and ")) }
+    }
+
+    fn of(outcome: &ProfileOutcome) -> Self {
+        let mut view = Self {
+            profile: outcome.profile,
+            status: match outcome.status {
+                Status::Measured | Status::Failed => ProfileStatus::Error,
+                Status::Skipped => ProfileStatus::Skipped,
+            },
+            rating: (outcome.status == Status::Failed).then_some(Rating::Failed),
+            criteria: Vec::new(),
+            metrics: Vec::new(),
+            interpretation: None,
+            ended_by: Vec::new(),
+            reason: outcome.reason.clone(),
+            exit: outcome.exit,
+            log_tail: outcome.log_tail.clone(),
+            noise: noise(outcome),
+            duration_seconds: outcome.duration_seconds,
+        };
+        if let Some(samples) = &outcome.samples {
+            view.judge(samples);
+        }
+        view
+    }
+
+    fn judge(&mut self, samples: &Samples) {
+        self.metrics = samples.metrics();
+        self.status = ProfileStatus::Passed;
+        match samples {
+            Samples::Interactive(samples) => {
+                let summary = interactive::summarize(samples);
+                let rating = interactive::rating(&summary);
+                self.rating = Some(rating);
+                self.criteria = interactive::criteria(&summary).iter().map(|c| (c.metric, c.rating)).collect();
+                self.interpretation = Some(interactive::interpretation(&summary));
+                self.ended_by = vec![
+                    ("repetitions", samples.generations_ended_by),
+                    ("first tokens", samples.first_tokens_ended_by),
+                ];
+                if !rating.passes() {
+                    self.status = ProfileStatus::Failed;
+                }
+            }
+            Samples::Bench(_) => {}
+        }
+    }
+}
+
+impl CellView {
+    /// What is shown of an outcome, on a machine with so much memory.
+    #[must_use]
+    pub fn of(outcome: &Outcome, machine_bytes: u64) -> Self {
+        let profiles: Vec<ProfileView> = outcome.profiles.iter().map(ProfileView::of).collect();
+        let mut view = Self {
+            cell: outcome.cell.clone(),
+            reached: true,
+            status: outcome.status,
+            verdict: verdict(outcome.status, &profiles),
+            reason: outcome.reason.clone(),
+            model: outcome.model.clone(),
+            memory: outcome.memory.clone(),
+            peak_resident_gb: outcome.peak_resident_bytes.map(gigabytes),
+            load_seconds: outcome.load_seconds,
+            profiles,
+            efficiency_score: None,
+            cost_benefit_score: None,
+            notes: Vec::new(),
+            log: outcome.log.clone(),
+            duration_seconds: outcome.duration_seconds,
+        };
+        if let Some(memory) = view.memory_gb() {
+            let speed = view.metric(ProfileName::Interactive, "tokens_per_second");
+            let ttft = view.metric(ProfileName::Interactive, "ttft_seconds");
+            view.efficiency_score = speed.and_then(|speed| score::efficiency(speed, memory));
+            view.cost_benefit_score = speed
+                .zip(ttft)
+                .and_then(|(speed, ttft)| score::cost_benefit(speed, ttft, memory, gigabytes(machine_bytes)));
+        }
+        view.notes = notes(&view, outcome);
+        view
+    }
+
+    /// Size of the file in GB.
+    #[must_use]
+    pub fn size_gb(&self) -> f64 {
+        gigabytes(self.cell.size_bytes)
+    }
+
+    /// Weights, KV cache and compute buffers in GB: see [`super::view::MEMORY_INCLUDES`].
+    #[must_use]
+    pub fn memory_gb(&self) -> Option<f64> {
+        self.memory.as_ref().map(|memory| gigabytes(memory.total_bytes()))
+    }
+
+    /// A profile, where it was planned.
+    #[must_use]
+    pub fn profile(&self, name: ProfileName) -> Option<&ProfileView> {
+        self.profiles.iter().find(|profile| profile.profile == name)
+    }
+
+    /// A number of a profile.
+    #[must_use]
+    pub fn metric(&self, profile: ProfileName, name: &str) -> Option<f64> {
+        self.profile(profile)?.metric(name)
+    }
+
+    /// The weights are made up, as the plan or the engine says.
+    #[must_use]
+    pub fn is_synthetic(&self) -> bool {
+        self.cell.synthetic || self.model.as_ref().is_some_and(|model| model.synthetic)
+    }
+
+    /// The reason why the cell or, without one, its first profile without numbers has none.
+    #[must_use]
+    pub fn why_not(&self) -> Option<&str> {
+        let of_profiles = || self.profiles.iter().find_map(|profile| profile.reason.as_deref());
+        self.reason.as_deref().or_else(of_profiles)
+    }
+
+    pub(super) fn candidate(&self, profile: ProfileName) -> Candidate {
+        let failed = || Trial::Failed(self.why_not().unwrap_or("could not be measured").to_owned());
+        let trial = match (self.status, self.profile(profile)) {
+            (Status::Skipped, _) | (Status::Measured, None) => Trial::Skipped,
+            (Status::Failed, _) => failed(),
+            (Status::Measured, Some(view)) => match (view.status, view.rating) {
+                (ProfileStatus::Skipped, _) => Trial::Skipped,
+                (ProfileStatus::Passed | ProfileStatus::Failed, Some(rating)) => Trial::Rated {
+                    rating,
+                    numbers: view.numbers(),
+                    tokens_per_second: view.metric("tokens_per_second"),
+                    n_ctx: self.n_ctx().unwrap_or_default(),
+                },
+                _ => failed(),
+            },
+        };
+        Candidate {
+            model: self.cell.model.clone(),
+            quant: self.cell.quant.clone(),
+            path: self.cell.path.clone(),
+            size_bytes: self.cell.size_bytes,
+            n_params: self.model.as_ref().map(|model| model.n_params),
+            synthetic: self.is_synthetic(),
+            trial,
+        }
+    }
+
+    /// Context size of the interactive profile in tokens.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // it was a u32 before it became a metric
+    fn n_ctx(&self) -> Option<u32> {
+        self.metric(ProfileName::Interactive, "n_ctx").map(|n_ctx| n_ctx as u32)
+    }
+}
+
+/// A planned cell without an outcome.
+pub(super) fn not_reached(planned: &PlannedCell, interrupted: bool) -> CellView {
+    let reason =
+        if interrupted { "not reached: the run was interrupted" } else { "not reached: the run ended before it" };
+    let profile = |profile: &ProfileName| ProfileOutcome {
+        profile: *profile,
+        status: Status::Skipped,
+        reason: Some(reason.to_owned()),
+        samples: None,
+        exit: None,
+        log_tail: Vec::new(),
+        vitals: None,
+        duration_seconds: 0.0,
+    };
+    let outcome = Outcome {
+        schema_version: Outcome::SCHEMA_VERSION,
+        cell: planned.cell.clone(),
+        status: Status::Skipped,
+        reason: Some(reason.to_owned()),
+        model: None,
+        memory: None,
+        peak_resident_bytes: None,
+        load_seconds: None,
+        profiles: planned.profiles.iter().map(profile).collect(),
+        warnings: Vec::new(),
+        log: None,
+        started_at: String::new(),
+        duration_seconds: 0.0,
+    };
+    CellView { reached: false, ..CellView::of(&outcome, 0) }
+}
+
+fn verdict(status: Status, profiles: &[ProfileView]) -> Option<Verdict> {
+    if status == Status::Skipped {
+        return None;
+    }
+    let tried = || profiles.iter().filter(|profile| profile.status != ProfileStatus::Skipped);
+    let passed = tried().filter(|profile| profile.status == ProfileStatus::Passed).count();
+    Some(match passed {
+        0 => Verdict::Failed,
+        n if n == tried().count() && status == Status::Measured => Verdict::Passed,
+        _ => Verdict::Partial,
+    })
+}
+
+fn noise(outcome: &ProfileOutcome) -> Vec<String> {
+    let warnings = outcome.vitals.iter().flat_map(crate::machine::vitals::VitalsSpan::warnings);
+    warnings.map(|warning| warning.to_string()).collect()
+}
+
+fn notes(view: &CellView, outcome: &Outcome) -> Vec<String> {
+    let mut notes = Vec::new();
+    if view.is_synthetic() {
+        notes.push(SYNTHETIC.to_owned());
+    }
+    notes.extend(outcome.warnings.iter().cloned());
+    for profile in &view.profiles {
+        notes.extend(early_ends(profile));
+        notes.extend(profile.noise.iter().map(|noise| format!("noise during {}: {noise}", profile.profile.name())));
+    }
+    if let (Some(n_ctx), Some(model)) = (view.n_ctx(), &view.model)
+        && n_ctx > model.n_ctx_train
+        && !outcome.warnings.iter().any(|warning| warning.contains("trained"))
+    {
+        let trained = counted(model.n_ctx_train as usize, "token");
+        notes.push(format!("a context of {n_ctx} tokens is more than the {trained} the model was trained for"));
+    }
+    notes
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // both were whole numbers before they became metrics
+fn early_ends(profile: &ProfileView) -> Option<String> {
+    let early = profile.metric("requests_ended_early").filter(|early| *early > 0.0)?;
+    Some(ended_early(early as usize, profile.metric("target_tokens")? as u32))
+}
