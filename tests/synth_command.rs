@@ -33,8 +33,8 @@ fn a_shape_is_written_and_told_in_one_line() {
     assert_eq!(line, "t.gguf: tiny, 0.9 million parameters, 0.59 MB, synthetic weights\n");
     let gguf = Gguf::open(&dir.path().join("t.gguf")).unwrap();
     assert_eq!((gguf.file_type().as_str(), gguf.arch_u32("context_length")), ("Q4_K_M", Some(8192)));
-    let like = synth(dir.path(), &["--like", "t.gguf", "-o", "like.gguf", "--seed", "3"]);
-    assert_eq!(like.status.code(), Some(0), "{}", text(&like.stderr));
+    let second = synth(dir.path(), &["--like", "t.gguf", "-o", "like.gguf", "--seed", "3"]);
+    assert_eq!(second.status.code(), Some(0), "{}", text(&second.stderr));
     assert_eq!(Gguf::open(&dir.path().join("like.gguf")).unwrap().get_u64("sweetspot.seed"), Some(3));
 }
 

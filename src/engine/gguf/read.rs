@@ -227,13 +227,10 @@ fn read_magic_and_version(source: &mut Source) -> Result<u32, GgufError> {
     if source.len == 0 {
         return Err(GgufError::Empty { path: source.path.clone() });
     }
-    let mut head = source.bytes(source.len.min(64), "its first bytes")?;
+    let head = source.bytes(source.len.min(64), "its first bytes")?;
     if !head.starts_with(b"GGUF") {
         if b"GGUF".starts_with(&head) {
             return Err(source.cut(0, "its first four bytes"));
-        }
-        if source.len > 64 && std::str::from_utf8(&head).is_err_and(|e| e.error_len().is_none()) {
-            head.truncate(60); // not in the middle of a character
         }
         return Err(GgufError::NotGguf { path: source.path.clone(), found: describe_foreign(&head) });
     }

@@ -91,10 +91,9 @@ mod tests {
         let loud = Weights::Random(1.0);
         let quiet = Weights::Random(QUIET);
         assert_eq!(stretches(10, loud, &[0..3, 5..6]), [(3, quiet), (2, loud), (1, quiet), (4, loud)]);
-        #[allow(clippy::single_range_in_vec_init)] // one range of rows, not the rows
-        let (last, first) = ([2..9], [0..2]);
-        assert_eq!(stretches(4, loud, &last), [(2, loud), (2, quiet)]);
-        assert_eq!(stretches(4, Weights::Constant(1.0), &first), [(4, Weights::Constant(1.0))]);
+        let beyond_the_end = [2..9, 9..10];
+        assert_eq!(stretches(4, loud, &beyond_the_end), [(2, loud), (2, quiet)]);
+        assert_eq!(stretches(4, Weights::Constant(1.0), &beyond_the_end), [(4, Weights::Constant(1.0))]);
     }
 
     #[test]
