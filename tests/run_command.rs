@@ -66,7 +66,7 @@ fn the_samples_of_a_run_are_consistent_with_themselves() {
     }
     assert_eq!(requests[0]["purpose"], "warm_up");
     assert_eq!(generated, 12);
-    assert_eq!(outcome["memory"]["buffers"].as_array().is_some_and(|b| !b.is_empty()), true);
+    assert!(outcome["memory"]["buffers"].as_array().is_some_and(|b| !b.is_empty()));
 }
 
 #[test]

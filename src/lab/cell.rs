@@ -18,6 +18,9 @@ use crate::worker::protocol::{self, EngineChoice, Event};
 /// How often at most the machine's state is read while a profile runs.
 const LOOK_INTERVAL: std::time::Duration = std::time::Duration::from_millis(900);
 
+/// Why a profile has no samples when somebody stopped the run.
+const INTERRUPTED: &str = "interrupted";
+
 /// What every worker of a run has in common.
 #[derive(Clone, Debug)]
 pub struct Workers {
@@ -54,7 +57,8 @@ pub async fn run(
             tasks: remaining.iter().copied().cloned().collect(),
         };
         let names: Vec<_> = remaining.iter().map(|job| job.name()).collect();
-        let mut life = Life { record: &mut record, names: &names, console, looks: Looks::default() };
+        let cancelled = cancel.clone();
+        let mut life = Life { record: &mut record, names: &names, console, cancelled, looks: Looks::default() };
         let ending = process::run(&job, &workers.options, cancel, &mut |event| life.hear(event)).await;
         record.outcome.log = Some(log_name.to_owned());
         match ending {
@@ -71,7 +75,7 @@ pub async fn run(
     }
     if *cancel.borrow() {
         let names: Vec<_> = remaining.iter().map(|job| job.name()).collect();
-        record.skip_all(&names, "interrupted");
+        record.skip_all(&names, INTERRUPTED);
     }
     record.conclude()
 }
@@ -147,7 +151,7 @@ impl Record {
         match ending.unfinished_task.and_then(|task| names.get(task)) {
             Some(&name) => self.fail_all(&[name], &reason, Some(ending)),
             None if ending.done => {
-                self.outcome.warnings.push(format!("after its last profile the worker was {reason}"))
+                self.outcome.warnings.push(format!("after its last profile the worker ended badly: {reason}"));
             }
             None => {
                 let unheard: Vec<_> = names.iter().copied().filter(|&n| !self.has(n)).collect();
@@ -211,6 +215,7 @@ struct Life<'a> {
     record: &'a mut Record,
     names: &'a [ProfileName],
     console: &'a mut Console,
+    cancelled: watch::Receiver<bool>,
     looks: Looks,
 }
 
@@ -248,7 +253,11 @@ impl Life<'_> {
             }
             Event::TaskFailed { task, reason } => {
                 let Some(&profile) = self.names.get(*task) else { return };
-                self.record.add(without_samples(profile, Status::Failed, reason));
+                // what was aborted on request did not fail
+                let interrupted = *self.cancelled.borrow();
+                let (status, reason) =
+                    if interrupted { (Status::Skipped, INTERRUPTED) } else { (Status::Failed, reason.as_str()) };
+                self.record.add(without_samples(profile, status, reason));
             }
             Event::Engine { .. } | Event::LoadFailed { .. } | Event::Done => {}
         }

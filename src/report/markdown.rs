@@ -151,7 +151,7 @@ fn profile(out: &mut Text, profile: &ProfileView) {
         out.paragraph(format_args!("{}", inline(words)));
     }
     if let Some(reason) = &profile.reason {
-        let exit = profile.exit.map(|exit| format!(" (worker: {})", exit)).unwrap_or_default();
+        let exit = profile.exit.map(|exit| format!(" (worker: {exit})")).unwrap_or_default();
         out.paragraph(format_args!("{}{exit}", inline(reason)));
     }
     if !profile.criteria.is_empty() {

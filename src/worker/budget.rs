@@ -15,17 +15,18 @@ pub(super) fn exceeded(engine: &dyn Engine, params: &ModelParams, tasks: &[Job],
     let model = engine.load(&planned, Box::new(|_| ControlFlow::Continue(()))).ok()?;
     let contexts = tasks.iter().map(Job::context);
     let needs = contexts.filter_map(|context| Some((context, model.session(context).ok()?.memory())));
-    let (context, need) = needs.max_by_key(|(_, memory)| host_bytes(memory))?;
-    if host_bytes(&need) <= allowed_bytes {
+    let bytes = |memory: &MemoryBreakdown| memory.host_bytes() + twice(params, memory);
+    let (context, need) = needs.max_by_key(|(_, memory)| bytes(memory))?;
+    if bytes(&need) <= allowed_bytes {
         return None;
     }
-    let repacked = match need.repacked_bytes() {
+    let repacked = match twice(params, &need) {
         0 => String::new(),
-        bytes => format!(" (twice on this CPU: the mapped file and {} repacked)", gb(bytes)),
+        bytes => format!(" (and {} of them again, repacked for this CPU)", gb(bytes)),
     };
     Some(format!(
         "it needs {} of memory: weights {}{repacked}, KV cache {} for a context of {} tokens, computing {}; {} are allowed",
-        gb(host_bytes(&need)),
+        gb(bytes(&need)),
         gb(need.weights_bytes()),
         gb(need.kv_bytes()),
         context.n_ctx,
@@ -34,8 +35,9 @@ pub(super) fn exceeded(engine: &dyn Engine, params: &ModelParams, tasks: &[Job],
     ))
 }
 
-fn host_bytes(memory: &MemoryBreakdown) -> u64 {
-    memory.host_bytes()
+/// Weights that lie in memory a second time: a plan has no mapped file, so it counts the repacked ones once.
+fn twice(params: &ModelParams, memory: &MemoryBreakdown) -> u64 {
+    if params.use_mmap { memory.repacked_bytes() } else { 0 }
 }
 
 #[allow(clippy::cast_precision_loss)] // for people

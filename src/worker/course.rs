@@ -8,7 +8,7 @@ use super::protocol::{Event, VERSION};
 /// SIGABRT: a failed assertion, an uncaught C++ exception, an allocation that Rust gives up on. The same on every Unix.
 const SIGABRT: i32 = 6;
 /// SIGKILL. The same on every Unix.
-const SIGKILL: i32 = 9;
+pub(super) const SIGKILL: i32 = 9;
 
 /// How far a worker is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub(super) enum Cut {
 pub(super) enum Status {
     Code(i32),
     Signal(i32),
+    /// By SIGKILL that nobody here sent, while the kernel took processes for want of memory.
+    OomKilled,
     /// Not known: killed, but not reaped in time.
     Unknown,
 }
@@ -154,19 +156,20 @@ impl Course {
             (Some(Cut::Stalled), _) => Exit::Stalled,
             (None | Some(Cut::Lingering), _) if self.starved(status, log_tail) => Exit::OutOfMemory,
             (Some(Cut::Lingering), _) if self.done => Exit::Success,
-            // Nobody here sent it, and the kernel sends it when memory runs out.
-            (None, Status::Signal(SIGKILL)) => Exit::OutOfMemory,
+            (None, Status::OomKilled) => Exit::OutOfMemory,
             (_, Status::Code(0)) => Exit::Success,
             (_, Status::Code(code)) => Exit::Code(code),
             (_, Status::Signal(number)) => Exit::Signal(number),
-            (_, Status::Unknown) => Exit::Signal(SIGKILL),
+            (_, Status::OomKilled | Status::Unknown) => Exit::Signal(SIGKILL),
         }
     }
 
     /// Whether it ended for want of memory: nothing came out, and the last that it said is that it could not have some.
     fn starved(&self, status: Status, log_tail: &[String]) -> bool {
         let nothing_came = self.tasks_done == 0 && !self.task_failures.is_empty();
-        let gave_up = self.load_failure.is_some() || status == Status::Signal(SIGABRT) || nothing_came;
+        let ended_itself =
+            matches!(status, Status::Signal(SIGABRT)) || matches!(status, Status::Code(code) if code != 0);
+        let gave_up = self.load_failure.is_some() || ended_itself || nothing_came;
         let reasons = self.load_failure.iter().chain(&self.task_failures);
         gave_up && log_tail.iter().chain(reasons).any(|line| tells_of_memory(line))
     }
@@ -202,9 +205,10 @@ mod tests {
     const LOAD_FAILED: &str = r#"{"event":"load_failed","reason":"unable to allocate CPU buffer"}"#;
 
     #[test]
-    fn a_signal_is_a_lack_of_memory_when_nobody_here_sent_sigkill_or_the_log_of_an_abort_says_so() {
+    fn a_signal_is_a_lack_of_memory_when_the_kernel_counted_it_or_the_log_of_an_abort_says_so() {
         let course = heard(&[]);
-        assert_eq!(exit(&course, Status::Signal(9), None, &[]), Exit::OutOfMemory);
+        assert_eq!(exit(&course, Status::OomKilled, None, &[]), Exit::OutOfMemory);
+        assert_eq!(exit(&course, Status::Signal(9), None, &[]), Exit::Signal(9));
         assert_eq!(exit(&course, Status::Signal(9), Some(Cut::Cancelled), &[]), Exit::Signal(9));
         assert_eq!(exit(&course, Status::Signal(6), None, &[STARVING]), Exit::OutOfMemory);
         assert_eq!(exit(&course, Status::Signal(6), None, &["GGML_ASSERT(n > 0) failed"]), Exit::Signal(6));

@@ -112,12 +112,13 @@ impl Ending {
 /// memory and a graph that is laid out anew are not meant: ggml goes on without them.
 #[must_use]
 pub fn tells_of_memory(line: &str) -> bool {
-    const SIGNS: [&str; 10] = [
+    const SIGNS: [&str; 11] = [
         "failed to allocate",
         "unable to allocate",
         "cannot allocate memory",
         "insufficient memory",
         "not enough memory",
+        "thread creation failed", // OpenMP's: a thread's stack is memory, too
         "out of memory",
         "outofdevicememory",
         "memory allocation of",

@@ -40,9 +40,20 @@ pub(super) fn peak_resident_bytes(pid: u32) -> Option<u64> {
     Some(kib * 1024)
 }
 
+/// How many processes the kernel has killed for want of memory since it started (containers' own limits included).
+pub(super) fn oom_kills() -> Option<u64> {
+    let text = fs::read_to_string("/proc/vmstat").ok()?;
+    text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_kernel_counts_the_processes_it_takes() {
+        assert!(oom_kills().is_some());
+    }
 
     #[test]
     fn this_process_has_had_some_memory_and_a_process_that_is_not_there_none() {

@@ -30,6 +30,11 @@ pub(super) mod limits {
         Ok(())
     }
 
+    /// Nobody counts.
+    pub(in crate::worker) fn oom_kills() -> Option<u64> {
+        None
+    }
+
     /// Not known.
     pub(in crate::worker) fn peak_resident_bytes(_pid: u32) -> Option<u64> {
         None

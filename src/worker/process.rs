@@ -17,7 +17,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::course::{Course, Cut, Phase, Status};
+use super::course::{Course, Cut, Phase, SIGKILL, Status};
 use super::exit::Ending;
 use super::lines::Lines;
 use super::log::Log;
@@ -154,6 +154,7 @@ struct Watch<'a> {
     killed: Option<Instant>,
     died: Option<(Instant, ExitStatus)>,
     peak_resident_bytes: Option<u64>,
+    oom_kills_before: Option<u64>,
 }
 
 impl<'a> Watch<'a> {
@@ -174,6 +175,7 @@ impl<'a> Watch<'a> {
             killed: None,
             died: None,
             peak_resident_bytes: None,
+            oom_kills_before: limits::oom_kills(),
         }
     }
 
@@ -287,11 +289,21 @@ impl<'a> Watch<'a> {
         self.peak_resident_bytes = self.peak_resident_bytes.max(peak);
     }
 
+    /// Whether the out-of-memory killer was at work since the worker started. Where nobody counts, a SIGKILL from nowhere is
+    /// taken for it.
+    fn kernel_took_processes(&self) -> bool {
+        match (self.oom_kills_before, limits::oom_kills()) {
+            (Some(before), Some(now)) => now > before,
+            _ => true,
+        }
+    }
+
     fn end(self, log: &Log) -> Ending {
         let status = match self.died {
             None => Status::Unknown,
             Some((_, status)) => match (status.code(), control::signal_of(status)) {
                 (Some(code), _) => Status::Code(code),
+                (None, Some(SIGKILL)) if self.killed.is_none() && self.kernel_took_processes() => Status::OomKilled,
                 (None, Some(signal)) => Status::Signal(signal),
                 (None, None) => Status::Unknown,
             },

@@ -18,7 +18,7 @@ use super::protocol::{Command, EngineChoice, Event, Job, VERSION};
 use super::{budget, control, limits};
 use crate::engine::fake::FakeEngine;
 use crate::engine::llama::LlamaEngine;
-use crate::engine::{AbortHandle, Engine, EngineError, LoadProgress, Model};
+use crate::engine::{AbortHandle, Engine, EngineError, LoadProgress, Model, ModelParams};
 use crate::exit_code::{Exit, UsageError};
 use crate::profiles::clock::Monotonic;
 use crate::profiles::{self, Rig};
@@ -127,12 +127,8 @@ impl Worker {
         }
     }
 
-    /// The limits that need the job, then the engine.
+    /// The engine, and what it is.
     fn start(&self) -> Result<Box<dyn Engine>, EngineError> {
-        if let Some(bytes) = self.job.memory_cap_bytes {
-            limits::cap_memory(bytes)
-                .map_err(|error| EngineError::Backend(format!("memory cannot be capped at {bytes} bytes: {error}")))?;
-        }
         let engine = engine(&self.job.engine)?;
         self.output.send(&Event::Engine { info: engine.describe() });
         Ok(engine)
@@ -143,9 +139,7 @@ impl Worker {
             self.output.send(&Event::Done);
             return Exit::Success;
         };
-        if let Some(reason) =
-            self.job.memory_cap_bytes.and_then(|bytes| budget::exceeded(engine, params, &self.job.tasks, bytes))
-        {
+        if let Some(reason) = self.job.memory_cap_bytes.and_then(|bytes| self.limit_memory(engine, params, bytes)) {
             return self.load_failed(reason);
         }
         let started = Instant::now();
@@ -164,6 +158,14 @@ impl Worker {
         }
         self.output.send(&Event::Done);
         Exit::Success
+    }
+
+    /// First the exact count, which says in numbers what is missing, then the cap for what the count does not know.
+    fn limit_memory(&self, engine: &dyn Engine, params: &ModelParams, bytes: u64) -> Option<String> {
+        budget::exceeded(engine, params, &self.job.tasks, bytes).or_else(|| {
+            let error = limits::cap_memory(bytes).err()?;
+            Some(format!("memory cannot be capped at {bytes} bytes: {error}"))
+        })
     }
 
     fn load_failed(&self, reason: String) -> Exit {

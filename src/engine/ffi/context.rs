@@ -238,6 +238,10 @@ impl Drop for Sampler {
     }
 }
 
+/// `GGML_BACKEND_DEVICE_TYPE_CPU`.
+#[allow(clippy::cast_possible_wrap)] // 0
+const CPU_DEVICE: i32 = sys::GGML_BACKEND_DEVICE_TYPE_CPU as i32;
+
 /// `struct sweetspot_buffer_use` of the shim.
 #[repr(C)]
 struct RawBufferUse {
@@ -269,7 +273,8 @@ impl RawBufferUse {
         BufferUse {
             name: text(self.name),
             device: text(self.device_name),
-            is_host: self.is_host != 0,
+            // ggml does not call the CPU's repacked weights "host" memory because others cannot read their layout
+            is_host: self.is_host != 0 || self.device_type == CPU_DEVICE,
             weights_bytes: self.model_bytes,
             kv_bytes: self.context_bytes,
             compute_bytes: self.compute_bytes,

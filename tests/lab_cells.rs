@@ -1,0 +1,191 @@
+//! A cell's life in the lab, over scripted workers: what died is an outcome, and what is left goes on.
+#![cfg(target_os = "linux")]
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use sweetspot::engine::fake::{Act, Delays, Place, Script};
+use sweetspot::engine::{ContextParams, ModelParams, Sampling};
+use sweetspot::lab::cell::{self, Workers};
+use sweetspot::lab::console::Console;
+use sweetspot::lab::outcome::{Cell, Outcome, Status};
+use sweetspot::plan::matrix::PlannedCell;
+use sweetspot::profiles::{Job, ProfileName, bench, interactive};
+use sweetspot::worker::exit::Exit;
+use sweetspot::worker::process::Options;
+use sweetspot::worker::protocol::EngineChoice;
+use tokio::sync::watch;
+
+fn planned(jobs: Vec<Job>) -> PlannedCell {
+    let cell =
+        Cell { model: "fake".into(), quant: "Q4_0".into(), path: "fake.gguf".into(), size_bytes: 1, synthetic: false };
+    let model = ModelParams::new(Path::new("fake.gguf"));
+    PlannedCell { cell, broken: None, skip: None, model, jobs, warnings: Vec::new() }
+}
+
+/// About 16 appends.
+fn interactive_job() -> Job {
+    Job::Interactive(interactive::Job {
+        tokens: 8,
+        max_repetitions: 1,
+        max_first_tokens: 1,
+        interval_width_percent: 5.0,
+        sampling: Sampling::Greedy,
+        context: ContextParams::new(2048, 1),
+        prompts: vec![interactive::Prompt { id: "p".into(), system: None, user: "Hello".into() }],
+    })
+}
+
+/// Two appends.
+fn bench_job() -> Job {
+    let context = ContextParams::new(64, 1);
+    Job::Bench(bench::Job {
+        n_prompt: 8,
+        n_gen: 0,
+        n_depth: 0,
+        repetitions: 2,
+        warm_up: false,
+        seed: 1,
+        delay_seconds: 0,
+        context,
+    })
+}
+
+struct Ran {
+    outcome: Outcome,
+    took: Duration,
+    _folder: tempfile::TempDir,
+}
+
+fn run(script: Script, jobs: Vec<Job>, cancel_after: Option<Duration>) -> Ran {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        program: Some(PathBuf::from(env!("CARGO_BIN_EXE_sweetspot"))),
+        load_timeout: Duration::from_secs(2),
+        stall_timeout: Duration::from_secs(2),
+        stop_grace: Duration::from_secs(1),
+        ..Options::new(folder.path().join("cell.log"))
+    };
+    let workers = Workers { options, engine: EngineChoice::Fake(script), memory_cap_bytes: None };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let started = Instant::now();
+    let outcome = runtime.block_on(async {
+        let (sender, mut cancel) = watch::channel(false);
+        let mut console = Console::new(1);
+        let canceller = tokio::spawn(async move {
+            match cancel_after {
+                Some(after) => tokio::time::sleep(after).await,
+                None => std::future::pending().await,
+            }
+            let _ = sender.send(true);
+            std::future::pending::<()>().await; // a sender that is gone is no cancellation
+        });
+        let outcome = cell::run(&planned(jobs), &workers, "cell.log", &mut cancel, &mut console).await;
+        canceller.abort();
+        outcome
+    });
+    Ran { outcome, took: started.elapsed(), _folder: folder }
+}
+
+fn statuses(outcome: &Outcome) -> Vec<(ProfileName, Status)> {
+    outcome.profiles.iter().map(|p| (p.profile, p.status)).collect()
+}
+
+#[test]
+fn a_profile_that_kills_the_worker_is_failed_and_the_next_one_is_measured_in_a_new_worker_within_three_seconds() {
+    for (act, exit) in [(Act::Segfault, Exit::Signal(11)), (Act::Abort, Exit::Signal(6)), (Act::Exit(7), Exit::Code(7))]
+    {
+        let ran = run(Script::default().with(Place::Append(5), act), vec![interactive_job(), bench_job()], None);
+        let expected = [(ProfileName::Interactive, Status::Failed), (ProfileName::Bench, Status::Measured)];
+        assert_eq!(statuses(&ran.outcome), expected, "{exit:?}");
+        assert_eq!(ran.outcome.status, Status::Measured);
+        assert_eq!(ran.outcome.profiles[0].exit, Some(exit));
+        assert!(
+            ran.outcome.reason.as_ref().is_some_and(|r| r.starts_with("interactive: ")),
+            "{:?}",
+            ran.outcome.reason
+        );
+        assert!(ran.took < Duration::from_secs(3), "{exit:?} took {:?}", ran.took);
+    }
+}
+
+#[test]
+fn a_profile_that_hangs_is_failed_after_the_stall_timeout_and_the_next_one_is_measured() {
+    let ran = run(
+        Script::default().with(Place::Append(5), Act::Hang { honours_abort: false }),
+        vec![interactive_job(), bench_job()],
+        None,
+    );
+    assert_eq!(ran.outcome.profiles[0].exit, Some(Exit::Stalled));
+    assert_eq!(ran.outcome.profiles[1].status, Status::Measured);
+    assert!(ran.took < Duration::from_secs(2 + 3), "{:?}", ran.took);
+}
+
+#[test]
+fn a_panic_in_one_profile_fails_that_one_and_keeps_the_worker() {
+    let ran = run(
+        Script::default().with(Place::Append(5), Act::Panic("of its own".into())),
+        vec![interactive_job(), bench_job()],
+        None,
+    );
+    let expected = [(ProfileName::Interactive, Status::Failed), (ProfileName::Bench, Status::Measured)];
+    assert_eq!(statuses(&ran.outcome), expected);
+    assert!(ran.outcome.profiles[0].reason.as_ref().unwrap().contains("panicked"));
+    assert_eq!(ran.outcome.profiles[0].exit, None);
+}
+
+#[test]
+fn a_model_that_does_not_load_fails_every_profile_once_and_is_not_tried_again() {
+    let script = Script { load_failure: Some("it is upside down".into()), ..Script::default() };
+    let ran = run(script, vec![interactive_job(), bench_job()], None);
+    assert_eq!(ran.outcome.status, Status::Failed);
+    assert_eq!(ran.outcome.profiles.len(), 2);
+    assert!(ran.outcome.reason.as_ref().unwrap().ends_with("it is upside down"), "{:?}", ran.outcome.reason);
+    let ran = run(Script::default().with(Place::Load, Act::Segfault), vec![interactive_job(), bench_job()], None);
+    assert_eq!(ran.outcome.status, Status::Failed);
+    assert!(ran.outcome.profiles.iter().all(|p| p.exit == Some(Exit::Signal(11))));
+}
+
+#[test]
+fn a_worker_that_dies_in_every_profile_ends_the_cell_with_one_failure_each() {
+    let script = Script::default().with(Place::Append(1), Act::Abort);
+    let ran = run(script, vec![interactive_job(), bench_job()], None);
+    let expected = [(ProfileName::Interactive, Status::Failed), (ProfileName::Bench, Status::Failed)];
+    assert_eq!(statuses(&ran.outcome), expected);
+    assert_eq!(ran.outcome.status, Status::Failed);
+    assert!(ran.outcome.profiles.iter().all(|p| p.exit == Some(Exit::Signal(6))));
+}
+
+#[test]
+fn an_interrupted_cell_says_so_for_what_was_not_measured() {
+    let delays = Delays { decode: vec![Duration::from_millis(400)], ..Delays::default() };
+    let jobs = vec![bench_job(), interactive_job()];
+    let ran = run(Script { delays, ..Script::default() }, jobs, Some(Duration::from_millis(900)));
+    let expected = [(ProfileName::Bench, Status::Measured), (ProfileName::Interactive, Status::Skipped)];
+    assert_eq!(statuses(&ran.outcome), expected);
+    assert_eq!(ran.outcome.reason.as_deref(), Some("interactive: interrupted"));
+    assert!(ran.took < Duration::from_secs(4), "{:?}", ran.took);
+}
+
+#[test]
+fn a_cell_that_is_broken_or_futile_never_starts_a_worker() {
+    for (broken, skip, status) in [(Some("cut"), None, Status::Failed), (None, Some("too large"), Status::Skipped)] {
+        let planned = PlannedCell {
+            broken: broken.map(str::to_owned),
+            skip: skip.map(str::to_owned),
+            ..planned(vec![bench_job()])
+        };
+        let outcome = cell::not_begun(&planned, "x");
+        assert_eq!((outcome.status, outcome.log), (Status::Skipped, None));
+        let workers = Workers {
+            options: Options { program: Some("/does/not/exist".into()), ..Options::new("/does/not/exist".into()) },
+            engine: EngineChoice::Llama,
+            memory_cap_bytes: None,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (_sender, mut cancel) = watch::channel(false);
+        let outcome = runtime.block_on(cell::run(&planned, &workers, "x", &mut cancel, &mut Console::new(1)));
+        assert_eq!((outcome.status, outcome.reason.as_deref()), (status, broken.or(skip)));
+        assert_eq!(outcome.profiles.len(), 1);
+    }
+}
