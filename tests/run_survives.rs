@@ -46,19 +46,11 @@ impl Running {
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let running = Self { program, child };
         let log = running.program.path("out/logs/mamba-130m_Q8_0.log");
-        running.wait_for("the first model's context", || {
+        wait_for("the first model's context", || {
             fs::read_to_string(&log).is_ok_and(|text| text.contains("compute buffer size"))
         });
         std::thread::sleep(Duration::from_millis(300));
         running
-    }
-
-    fn wait_for(&self, what: &str, is_there: impl Fn() -> bool) {
-        let started = Instant::now();
-        while !is_there() {
-            assert!(started.elapsed() < Duration::from_secs(60), "{what} did not come");
-            std::thread::sleep(Duration::from_millis(10));
-        }
     }
 
     /// The worker's process: the only child of the run's.
@@ -71,6 +63,14 @@ impl Running {
     fn end(self) -> (Program, Ran) {
         let output = self.child.wait_with_output().unwrap();
         (self.program, Ran::of(&output))
+    }
+}
+
+fn wait_for(what: &str, is_there: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !is_there() {
+        assert!(started.elapsed() < Duration::from_mins(1), "{what} did not come");
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
@@ -101,7 +101,7 @@ fn a_worker_that_is_killed_or_crashes_is_a_failed_outcome_and_the_next_model_fol
         }
         let killed = Instant::now();
         let next = running.program.path("out/logs/tiny_Q4_0.log");
-        running.wait_for("the next worker", || next.exists());
+        wait_for("the next worker", || next.exists());
         assert!(killed.elapsed() < Duration::from_secs(3), "the next model began {:?} later", killed.elapsed());
         let (program, ran) = running.end();
         let reason = first_failed_second_measured(&program, &ran);
@@ -149,7 +149,7 @@ fn a_run_that_is_killed_takes_its_worker_along_and_can_be_reported() {
         let state = fs::read_to_string(format!("/proc/{worker}/stat"));
         state.map_or(true, |s| s.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z')))
     };
-    running.wait_for("the worker's death", gone);
+    wait_for("the worker's death", gone);
     let ran = running.program.sweetspot(&["report", "out"]);
     assert_eq!(ran.code, Some(0), "{ran:#?}");
 }

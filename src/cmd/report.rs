@@ -10,7 +10,7 @@ use crate::report::{self, Format, RunFolder, View};
 /// Arguments of `sweetspot report`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The run's folder, such as results/<time>-<host>.
+    /// The run's folder, such as `results/<time>-<host>`.
     #[arg(value_name = "DIR")]
     pub(super) folder: PathBuf,
     /// The reports to write.

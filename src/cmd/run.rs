@@ -38,7 +38,7 @@ pub struct Args {
     /// Only these quantizations of what is found; with `--weights synthetic` those that are made.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     quants: Vec<Quant>,
-    /// The run's folder [default: results/<UTC time>-<host>].
+    /// The run's folder; by default one named by time and host in `results/`.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Say what would be run, and run nothing.

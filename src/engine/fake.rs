@@ -38,7 +38,7 @@ pub struct Script {
     pub answers: Vec<Vec<Piece>>,
     /// How long things take.
     pub delays: Delays,
-    /// What [`Session::memory`] says of a context without tokens.
+    /// What [`super::Session::memory`] says of a context without tokens.
     pub memory: MemoryBreakdown,
     /// Bytes of KV cache that each token of `n_ctx` adds to the first buffer of `memory`.
     pub kv_bytes_per_token: u64,
@@ -50,7 +50,7 @@ pub struct Script {
     pub misbehaviours: Vec<Misbehaviour>,
 }
 
-/// What comes out of one [`Session::sample`].
+/// What comes out of one [`super::Session::sample`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Piece {
@@ -126,7 +126,7 @@ pub enum Act {
     Allocate(u64),
     /// Nothing happens any more, and nobody asks whether to go on.
     Hang {
-        /// Whether [`AbortHandle::raise`] ends it.
+        /// Whether [`super::AbortHandle::raise`] ends it.
         honours_abort: bool,
     },
     /// These lines go to the log (stderr).

@@ -1,7 +1,7 @@
 //! WHERE it runs: the child process that the engine lives in, so that its death is a line in a report and not the end of
 //! a run. [`process`] is the parent's side, [`serve`] the child's, [`protocol`] what they say to each other.
 //!
-//! What only some systems have is chosen here and nowhere else: [`limits`] is Linux' or none, [`control`] Unix' or none.
+//! What only some systems have is chosen here and nowhere else: `limits` is Linux' or none, `control` Unix' or none.
 
 pub mod ask;
 mod budget;

@@ -18,7 +18,7 @@ pub(super) struct FakeModel {
     pub(super) sequences: Cell<usize>,
     pub(super) appends: Cell<u64>,
     pub(super) samples: Cell<u64>,
-    /// What [`Act::Allocate`] took.
+    /// What `Act::Allocate` took.
     pub(super) hoard: RefCell<Vec<Vec<u8>>>,
 }
 
