@@ -47,7 +47,6 @@ const LLAMA_FLAGS: &[(&str, &str)] = &[
     ("-ctv", "--cache-type-v"),
     ("-ngl", "--n-gpu-layers"),
     ("-fa", "--flash-attn"),
-    ("-hf", "--hf-repo"),
     ("-oe", "--output-err"),
 ];
 

@@ -1,0 +1,56 @@
+//! A computation that another thread can stop and see alive.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Stops a computation from another thread, and shows that one is alive.
+///
+/// llama.cpp asks between the nodes of a graph whether to go on; each question is counted, so that a long prefill can be
+/// told from one that hangs without the measuring loop doing anything for it.
+#[derive(Clone, Debug, Default)]
+pub struct AbortHandle(Arc<AbortState>);
+
+#[derive(Debug, Default)]
+struct AbortState {
+    raised: AtomicBool,
+    questions: AtomicU64,
+}
+
+impl AbortHandle {
+    /// Asks the running computation to stop.
+    pub fn raise(&self) {
+        self.0.raised.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets computations run again.
+    pub fn lower(&self) {
+        self.0.raised.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether [`AbortHandle::raise`] was called last.
+    #[must_use]
+    pub fn is_raised(&self) -> bool {
+        self.0.raised.load(Ordering::Relaxed)
+    }
+
+    /// How often the engine asked; grows while it computes.
+    #[must_use]
+    pub fn questions(&self) -> u64 {
+        self.0.questions.load(Ordering::Relaxed)
+    }
+
+    /// The engine's question: counts, and says whether to stop.
+    #[must_use]
+    pub fn ask(&self) -> bool {
+        self.0.questions.fetch_add(1, Ordering::Relaxed);
+        self.is_raised()
+    }
+}
+
+/// All handles are alike where parameters are compared.
+impl PartialEq for AbortHandle {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+impl Eq for AbortHandle {}
