@@ -151,7 +151,7 @@ fn a_long_computation_that_only_pulses_is_not_stalled() {
     let seen = lab.run();
     assert_eq!(seen.ending.exit, Exit::Success, "{:?}", seen.names());
     let questions: Vec<u64> = (seen.events.iter())
-        .filter_map(|event| if let Event::Pulse { questions } = event { Some(*questions) } else { None })
+        .filter_map(|event| if let Event::Pulse { questions, .. } = event { Some(*questions) } else { None })
         .collect();
     assert!((2..=4).contains(&questions.len()) && questions.is_sorted_by(|a, b| a < b), "{questions:?}");
 }

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// Stops a computation from another thread, and shows that one is alive.
 ///
 /// llama.cpp asks between the nodes of a graph whether to go on; each question is counted, so that a long prefill can be
-/// told from one that hangs without the measuring loop doing anything for it.
+/// told from one that hangs without the measuring loop doing anything for it. The loop itself only counts its tokens, which
+/// costs it about a nanosecond each; another thread tells them to the person who waits.
 #[derive(Clone, Debug, Default)]
 pub struct AbortHandle(Arc<AbortState>);
 
@@ -14,6 +15,7 @@ pub struct AbortHandle(Arc<AbortState>);
 struct AbortState {
     raised: AtomicBool,
     questions: AtomicU64,
+    tokens: AtomicU64,
 }
 
 impl AbortHandle {
@@ -37,6 +39,22 @@ impl AbortHandle {
     #[must_use]
     pub fn questions(&self) -> u64 {
         self.0.questions.load(Ordering::Relaxed)
+    }
+
+    /// Tokens that the measuring loop has counted since [`AbortHandle::reset_tokens`].
+    #[must_use]
+    pub fn tokens(&self) -> u64 {
+        self.0.tokens.load(Ordering::Relaxed)
+    }
+
+    /// Counts a token of the measurement.
+    pub fn count_token(&self) {
+        self.0.tokens.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A new measurement begins.
+    pub fn reset_tokens(&self) {
+        self.0.tokens.store(0, Ordering::Relaxed);
     }
 
     /// The engine's question: counts, and says whether to stop.

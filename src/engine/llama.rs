@@ -14,8 +14,8 @@ use llama_cpp_2::model::params::LlamaModelParams;
 use llama_cpp_2::token::LlamaToken;
 
 use super::{
-    ContextParams, DeviceInfo, Engine, EngineError, EngineInfo, LoadProgress, MemoryBreakdown, Model, ModelInfo,
-    ModelParams, Sampling, Session, Token, ffi,
+    AbortHandle, ContextParams, DeviceInfo, Engine, EngineError, EngineInfo, LoadProgress, MemoryBreakdown, Model,
+    ModelInfo, ModelParams, Sampling, Session, Token, ffi,
 };
 
 /// llama.cpp's backend, alive while somebody uses it: it can be initialised once a process at a time.
@@ -101,7 +101,7 @@ impl Model for LoadedModel {
     fn session<'m>(&'m self, params: &ContextParams) -> Result<Box<dyn Session + 'm>, EngineError> {
         let context = ffi::Context::new(&self.model, params)?;
         let (n_ctx, n_batch) = (context.n_ctx(), context.n_batch().max(1));
-        Ok(Box::new(LlamaSession { context, n_ctx, n_past: 0, n_batch }))
+        Ok(Box::new(LlamaSession { context, n_ctx, n_past: 0, n_batch, abort: params.abort.clone() }))
     }
 
     fn tokenize(&self, text: &str, add_special: bool, parse_special: bool) -> Vec<Token> {
@@ -123,6 +123,8 @@ struct LlamaSession<'m> {
     /// Kept here because llama.cpp's own count costs a look-up, and the measuring loops ask often.
     n_past: u32,
     n_batch: u32,
+    /// Asked here, too: GPU backends do not ask while they compute.
+    abort: AbortHandle,
 }
 
 impl Session for LlamaSession<'_> {
@@ -139,6 +141,9 @@ impl Session for LlamaSession<'_> {
             let n = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
             if n > self.n_ctx - self.n_past {
                 return Err(EngineError::ContextFull { n_ctx: self.n_ctx });
+            }
+            if self.abort.ask() {
+                return Err(EngineError::Aborted);
             }
             if let Err(code) = self.context.decode(chunk) {
                 self.n_past = self.context.n_past(); // what was computed before the failure stays in the cache

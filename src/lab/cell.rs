@@ -235,7 +235,10 @@ impl Life<'_> {
                     self.console.profile(name, Some(progress));
                 }
             }
-            Event::Pulse { .. } => self.looks.look(),
+            Event::Pulse { tokens, .. } => {
+                self.looks.look();
+                self.console.tokens(*tokens);
+            }
             Event::TaskDone { task, seconds, samples, memory } => {
                 let Some(&profile) = self.names.get(*task) else { return };
                 let vitals = self.looks.end();

@@ -11,6 +11,9 @@ use crate::profiles::{ProfileName, Progress};
 /// Without a terminal, a line about the same thing is printed this often at most.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 
+/// The unit that pulses count.
+const TOKENS: &str = "tokens";
+
 /// Prints how far a run is.
 #[derive(Debug)]
 pub struct Console {
@@ -19,7 +22,10 @@ pub struct Console {
     cells: usize,
     /// Number and name of the running cell.
     cell: String,
-    last_line: Option<Instant>,
+    /// The last line printed without a terminal, and when.
+    last_line: Option<(String, Instant)>,
+    /// What is being counted, and how far it goes.
+    counting: Option<(ProfileName, u64)>,
 }
 
 impl Console {
@@ -29,7 +35,7 @@ impl Console {
         let is_terminal = std::io::stderr().is_terminal();
         let target = if is_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
-        Self { bar, is_terminal, cells, cell: String::new(), last_line: None }
+        Self { bar, is_terminal, cells, cell: String::new(), last_line: None, counting: None }
     }
 
     /// A line that stays.
@@ -55,9 +61,17 @@ impl Console {
 
     /// A profile is this far.
     pub fn profile(&mut self, profile: ProfileName, progress: Option<&Progress>) {
+        self.counting = progress.filter(|p| p.unit == TOKENS).map(|p| (profile, p.total));
         match progress {
             Some(p) => self.show(profile.name(), p.done, p.total, &p.unit),
             None => self.show(profile.name(), 0, 0, "starts"),
+        }
+    }
+
+    /// So many tokens are done, between two reports of the profile itself.
+    pub fn tokens(&mut self, done: u64) {
+        if let Some((profile, total)) = self.counting {
+            self.show(profile.name(), done.min(total), total, TOKENS);
         }
     }
 
@@ -97,12 +111,13 @@ impl Console {
             self.bar.set_position(done);
             return;
         }
-        let is_first = done == 0;
-        if is_first || self.last_line.is_none_or(|last| last.elapsed() >= PLAIN_INTERVAL) {
-            self.last_line = Some(Instant::now());
-            let numbers = if total > 0 && !is_first { format!(" {done}/{total}") } else { String::new() };
-            let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
-            eprintln!("{} {what}{numbers}{unit}", self.cell);
+        let numbers = if total > 0 && done > 0 { format!(" {done}/{total}") } else { String::new() };
+        let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
+        let line = format!("{} {what}{numbers}{unit}", self.cell);
+        let is_due = done == 0 || self.last_line.as_ref().is_none_or(|(_, at)| at.elapsed() >= PLAIN_INTERVAL);
+        if is_due && self.last_line.as_ref().is_none_or(|(last, _)| *last != line) {
+            eprintln!("{line}");
+            self.last_line = Some((line, Instant::now()));
         }
     }
 }

@@ -97,6 +97,8 @@ pub enum Event {
     Pulse {
         /// [`crate::engine::AbortHandle::questions`].
         questions: u64,
+        /// [`crate::engine::AbortHandle::tokens`]; 0 where the task counts none.
+        tokens: u64,
     },
     /// A task is done.
     TaskDone {

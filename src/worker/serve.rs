@@ -105,7 +105,7 @@ fn pulse(abort: AbortHandle, output: Output) {
             thread::sleep(PULSE);
             let questions = abort.questions();
             if questions != before {
-                output.send(&Event::Pulse { questions });
+                output.send(&Event::Pulse { questions, tokens: abort.tokens() });
                 before = questions;
             }
         }
@@ -189,6 +189,7 @@ impl Worker {
 
     fn run_task(&self, task: usize, job: &profiles::Job, model: &dyn Model) {
         self.output.send(&Event::TaskStarted { task, profile: job.name() });
+        self.abort.reset_tokens();
         let started = Instant::now();
         let clock = Monotonic::start();
         let mut progress = |progress| self.output.send(&Event::Progress { task, progress });

@@ -6,7 +6,7 @@
 use super::{Job, Prompt, Purpose, Request, Samples, Stop};
 use crate::engine::chat::{ChatTemplate, Message, RenderInput};
 use crate::engine::text_stream::TextStream;
-use crate::engine::{ContextParams, Model, Session};
+use crate::engine::{AbortHandle, ContextParams, Model, Session};
 use crate::profiles::clock::Clock;
 use crate::profiles::{EndedBy, ProfileError, Progress, Rig};
 use crate::stats::confidence::relative_width_percent;
@@ -35,8 +35,9 @@ pub fn run(job: &Job, rig: &mut Rig<'_>) -> Result<Samples, ProfileError> {
     session.set_sampling(&job.sampling);
     let n_ctx = session.n_ctx();
     let fold_system = refuses_system(&template, rig.model, &job.prompts[0]);
-    let mut asker =
-        Asker { job, model: rig.model, clock: rig.clock, template, fold_system, session, requests: Vec::new() };
+    let abort = rig.abort.clone();
+    let (model, clock) = (rig.model, rig.clock);
+    let mut asker = Asker { job, model, clock, abort, template, fold_system, session, requests: Vec::new() };
     asker.ask(Purpose::WarmUp, 0, WARM_UP_TOKENS.min(job.tokens))?;
     let generations_ended_by = generations(&mut asker, rig.progress)?;
     let first_tokens_ended_by = first_tokens(&mut asker, rig.progress)?;
@@ -54,6 +55,8 @@ pub fn run(job: &Job, rig: &mut Rig<'_>) -> Result<Samples, ProfileError> {
 fn generations(asker: &mut Asker<'_>, progress: &mut dyn FnMut(Progress)) -> Result<EndedBy, ProfileError> {
     let job = asker.job;
     let total = u64::from(job.tokens) * u64::from(job.max_repetitions);
+    asker.abort.reset_tokens();
+    progress(Progress { done: 0, total, unit: "tokens".to_owned() });
     let mut gaps_ms = Vec::new();
     for repetition in 0..job.max_repetitions {
         let mut remaining = job.tokens;
@@ -112,6 +115,7 @@ struct Asker<'a> {
     job: &'a Job,
     model: &'a dyn Model,
     clock: &'a dyn Clock,
+    abort: AbortHandle,
     template: ChatTemplate,
     /// The template knows no system role: its text goes before the user's.
     fold_system: bool,
@@ -159,6 +163,7 @@ impl Asker<'_> {
                 request.sample_ns += nanos(computed, sampled);
                 request.detokenize_ns += nanos(sampled, arrived);
                 request.token_at_ns.push(nanos(start, arrived));
+                self.abort.count_token();
             }
         }
         request.text = text.into_text();
