@@ -57,14 +57,18 @@ impl Pin {
         let header = source.join("src/llama-ext.h");
         let text = std::fs::read(&header).map_err(|e| format!("{}: {e}", header.display()))?;
         let found = hex(&Sha256::digest(&text));
-        let crate_dir = source.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
-        if found == self.llama_ext_sha256 {
+        let folder = source.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+        // a registry's folder is named by the version; a path or git dependency is known by its header alone
+        let version = folder.strip_prefix("llama-cpp-sys-2-").unwrap_or(&self.crate_version);
+        if found == self.llama_ext_sha256 && version == self.crate_version {
             return Ok(());
         }
+        let pinned = &self.crate_version;
         Err(format!(
-            "the memory shim was written for llama-cpp-sys-2 {} but {crate_dir} has another llama-ext.h; pin that version in \
-             Cargo.toml, or adapt vendor/llama-shim as its pin.txt says",
-            self.crate_version
+            "the llama.cpp shim was written for llama-cpp-sys-2 {pinned} (llama-ext.h {}…), this is {version} \
+             (llama-ext.h {}…): pin {pinned} in Cargo.toml, or adapt vendor/llama-shim as its pin.txt says",
+            start(&self.llama_ext_sha256),
+            start(&found),
         ))
     }
 }
@@ -100,7 +104,7 @@ fn build_shim(source: &Path) {
 
 fn embed(pin: &Pin, source: &Path, cache: &CmakeCache) {
     let version = llama_version(source).unwrap_or_else(|| "unknown".to_owned());
-    let revision = &pin.llama_cpp_rs_revision[..12.min(pin.llama_cpp_rs_revision.len())];
+    let revision = start(&pin.llama_cpp_rs_revision);
     set("SWEETSPOT_LLAMA_CPP", &format!("{version} (llama-cpp-sys-2 {}, llama-cpp-rs {revision})", pin.crate_version));
     set("SWEETSPOT_GIT_REVISION", &git_revision().unwrap_or_else(|| "unknown".to_owned()));
     set("SWEETSPOT_TARGET_FEATURES", &env("CARGO_CFG_TARGET_FEATURE").unwrap_or_default());
@@ -144,6 +148,11 @@ fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}"); // writing to a String cannot fail
         text
     })
+}
+
+/// Enough of a hash to tell it from others.
+fn start(hash: &str) -> &str {
+    hash.get(..12).unwrap_or(hash)
 }
 
 fn env(name: &str) -> Result<String, std::env::VarError> {
