@@ -4,8 +4,8 @@ pub mod arguments;
 pub mod runner;
 
 use anyhow::Context;
-use tokio::sync::watch;
 
+use super::interrupt;
 use crate::exit_code::Exit;
 use crate::report::llama_bench::{Build, Columns, Format, Printer};
 use crate::worker::process::Options;
@@ -95,15 +95,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     let log = LogPlace::new(args.log).context("no place for the worker's log; name a file with --log")?;
     let runner = Runner::new(EngineChoice::Llama, Options::new(log.path().to_owned()), Build::this(), args.progress);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let summary = runtime.block_on(async {
-        let (interrupt, interrupted) = watch::channel(false);
-        tokio::spawn(async move {
-            if interruption().await.is_ok() {
-                interrupt.send_replace(true);
-            }
-        });
-        runner.run(&groups, &mut printers, interrupted).await
-    })?;
+    let summary = runtime.block_on(async { runner.run(&groups, &mut printers, interrupt::watch()).await })?;
     if !summary.failures.is_empty() {
         eprintln!("sweetspot: llama.cpp's log: {}", log.keep().display());
     }
@@ -112,18 +104,4 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
 
 fn printer(format: Format, columns: Columns, out: runner::Out) -> Printer<runner::Out> {
     Printer::new(format, columns, Build::this(), out)
-}
-
-/// Returns when somebody wants the program to end.
-async fn interruption() -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        tokio::select! {
-            result = tokio::signal::ctrl_c() => result,
-            _ = terminate.recv() => Ok(()),
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
 }

@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod completions;
+mod interrupt;
 pub mod machine;
 pub mod report;
 pub mod run;

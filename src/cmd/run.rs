@@ -119,7 +119,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
 }
 
 async fn measure(args: &Args, mut run_file: RunFile, plan: &[PlannedCell], workers: &Workers) -> anyhow::Result<Exit> {
-    let cancel = crate::lab::interrupt::watch();
+    let cancel = super::interrupt::watch();
     let folder = args.out.clone().unwrap_or_else(|| Path::new("results").join(run_file.folder_name()));
     let mut checkpoint = Checkpoint::create(&folder, &run_file)?;
     let begun = std::time::Instant::now();

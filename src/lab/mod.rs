@@ -6,7 +6,6 @@
 pub mod cell;
 pub mod checkpoint;
 pub mod console;
-pub mod interrupt;
 pub mod models;
 pub mod outcome;
 pub mod run_file;

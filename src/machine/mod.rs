@@ -7,6 +7,7 @@
 //! for ([`crate::engine::EngineInfo`]).
 
 pub mod cpu;
+pub mod disk;
 pub mod gpu;
 pub mod memory;
 mod page;

@@ -11,6 +11,7 @@ use super::random::Random;
 use super::weights::{Weights, stretches};
 use super::{Plan, SynthError};
 use crate::engine::gguf::GgmlType;
+use crate::machine::disk;
 
 const BUFFER_BYTES: u64 = 2 << 20;
 
@@ -42,7 +43,7 @@ pub fn write(plan: &Plan, path: &Path, overwrite: bool, progress: &mut dyn FnMut
     let file = File::create(&partial).map_err(not_writable)?;
     let total_bytes = plan.file_bytes();
     let mut output = Output { file, progress: Progress { done_bytes: 0, total_bytes }, report: progress };
-    let result = match free_bytes(path) {
+    let result = match disk::free_bytes(path) {
         Some(free) if free < total_bytes => Err(disk_full(plan, path, free)),
         _ => stream(plan, &mut output)
             .and_then(|()| fs::rename(&partial, path))
@@ -134,20 +135,6 @@ fn put_zeros(output: &mut Output, zeros: &[u8], bytes: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Room for this user on the disk that `path` will be on; none where the system does not say it.
-#[cfg(unix)]
-fn free_bytes(path: &Path) -> Option<u64> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let disk = nix::sys::statvfs::statvfs(folder).ok()?;
-    #[allow(clippy::useless_conversion)] // narrower on some systems
-    u64::from(disk.blocks_available()).checked_mul(u64::from(disk.fragment_size()))
-}
-
-#[cfg(not(unix))]
-fn free_bytes(_: &Path) -> Option<u64> {
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,13 +153,5 @@ mod tests {
         );
         let error = write_error(&plan, Path::new("out.gguf"), ErrorKind::BrokenPipe.into(), 4096);
         assert!(matches!(error, SynthError::Write { .. }));
-    }
-
-    #[test]
-    #[cfg(unix)]
-    fn the_room_on_the_disk_is_known_for_a_file_that_is_not_there_yet() {
-        let dir = tempfile::tempdir().unwrap();
-        assert!(free_bytes(&dir.path().join("none.gguf")).is_some_and(|free| free > 0));
-        assert!(free_bytes(Path::new("none.gguf")).is_some());
     }
 }
