@@ -94,9 +94,16 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     let profiles = profile_names(&args.profiles)?;
     let config = configuration(&args)?;
     let prompts = prompts(config.interactive.prompts.as_deref())?;
-    let machine = Machine::detect();
-    let limits = limits(&args, &machine)?;
+    let given_bytes = max_memory_bytes(args.max_memory_gb)?;
     let found = found(&args)?;
+    let machine = Machine::detect();
+    let engine = crate::worker::ask::engine_info(&EngineChoice::Llama)?;
+    let main_memory = crate::machine::memory::available_bytes();
+    let limits = Limits {
+        threads: machine.default_threads(),
+        memory_bytes: given_bytes.or(Some(main_memory + gpu_memory(&engine, &config)).filter(|&bytes| bytes > 0)),
+        memory_limit_was_given: given_bytes.is_some(),
+    };
     let plan = matrix::plan(found, &profiles, &config, &prompts, &limits);
     if args.dry_run {
         print!("{}", dry_run(&plan));
@@ -110,9 +117,8 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
             ..Options::new(PathBuf::new())
         },
         engine: EngineChoice::Llama,
-        memory_cap_bytes: limits.memory_bytes,
+        memory_cap_bytes: given_bytes.or(Some(main_memory).filter(|&bytes| bytes > 0)),
     };
-    let engine = crate::worker::ask::engine_info(&workers.engine)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("tokio cannot start")?;
     let run_file = run_file(&config, machine, engine, &plan)?;
     runtime.block_on(measure(&args, run_file, &plan, &workers))
@@ -219,19 +225,21 @@ fn prompts(path: Option<&Path>) -> anyhow::Result<Vec<interactive::Prompt>> {
     interactive::prompts::parse(&text).map_err(wrong)
 }
 
-fn limits(args: &Args, machine: &Machine) -> anyhow::Result<Limits> {
-    let given = match args.max_memory_gb {
-        None => None,
+fn max_memory_bytes(gb: Option<f64>) -> anyhow::Result<Option<u64>> {
+    match gb {
+        None => Ok(None),
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // checked to be positive; saturates
-        Some(gb) if gb > 0.0 && gb.is_finite() => Some((gb * 1e9) as u64),
-        Some(gb) => return Err(UsageError::new(format!("--max-memory-gb {gb}: it must be a number above 0"))),
-    };
-    let available = crate::machine::memory::available_bytes();
-    Ok(Limits {
-        threads: machine.default_threads(),
-        memory_bytes: given.or(Some(available).filter(|&bytes| bytes > 0)),
-        memory_limit_was_given: given.is_some(),
-    })
+        Some(gb) if gb > 0.0 && gb.is_finite() => Ok(Some((gb * 1e9) as u64)),
+        Some(gb) => Err(UsageError::new(format!("--max-memory-gb {gb}: it must be a number above 0"))),
+    }
+}
+
+/// What the GPUs have free for layers: weights that lie there need no main memory.
+fn gpu_memory(engine: &EngineInfo, config: &Config) -> u64 {
+    if config.engine.n_gpu_layers == Some(0) {
+        return 0;
+    }
+    engine.devices.iter().filter(|device| device.kind == "gpu").map(|device| device.memory_free_bytes).sum()
 }
 
 fn dry_run(plan: &[PlannedCell]) -> String {
