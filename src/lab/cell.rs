@@ -71,7 +71,12 @@ pub async fn run(
         if record.outcome.model.is_none() {
             break; // it does not load: no use in trying again
         }
+        let before = remaining.len();
         remaining.retain(|job| !record.has(job.name()));
+        if remaining.len() == before && !*cancel.borrow() {
+            record.fail_all(&names, "the worker ended without a word about it", None); // or it would be started for ever
+            break;
+        }
     }
     if *cancel.borrow() {
         let names: Vec<_> = remaining.iter().map(|job| job.name()).collect();
