@@ -15,6 +15,10 @@ fn main() {
 fn build() -> Result<(), String> {
     println!("cargo::rerun-if-changed=vendor/llama-shim");
     println!("cargo::rerun-if-changed=build.rs");
+    // all that makes a checkout differ from its commit: else a changed program would claim the clean revision
+    for source in ["src", "prompts", "models.toml", "Cargo.toml", "Cargo.lock"] {
+        println!("cargo::rerun-if-changed={source}");
+    }
     let pin = Pin::read(Path::new("vendor/llama-shim/pin.txt"))?;
     let bindings_out = PathBuf::from(env("DEP_LLAMA_ROOT").map_err(|_| {
         "llama-cpp-sys-2 does not say where it built llama.cpp (DEP_LLAMA_ROOT); the shim needs version ".to_owned()
@@ -138,7 +142,7 @@ fn git_revision() -> Option<String> {
         }
     }
     let revision = git(&["rev-parse", "--short=12", "HEAD"])?;
-    let clean = git(&["status", "--porcelain", "--untracked-files=no"])?.is_empty();
+    let clean = git(&["--no-optional-locks", "status", "--porcelain", "--untracked-files=no"])?.is_empty();
     Some(if clean { revision } else { format!("{revision}-dirty") })
 }
 

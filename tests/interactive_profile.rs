@@ -95,13 +95,14 @@ fn a_model_that_never_says_anything_is_given_up() {
 #[test]
 fn repeating_ends_when_the_interval_is_narrow_or_at_the_limit_and_says_which() {
     let steady = Script { delays: Delays { decode: vec![ms(20)], ..Delays::default() }, ..Script::default() };
-    let many = Job { max_repetitions: 5, max_first_tokens: 9, ..job(16) };
+    let many = Job { max_repetitions: 9, max_first_tokens: 9, ..job(16) };
     let samples = run(steady, many.clone()).unwrap();
     assert_eq!(samples.generations_ended_by, EndedBy::Confidence);
-    assert_eq!(of(&samples, Purpose::Generation).len(), 1);
+    assert_eq!(of(&samples, Purpose::Generation).len(), 6, "an interval needs six speeds");
+    assert!(interactive::summarize(&samples).tokens_per_second_interval.is_some());
     let restless: Vec<_> = (0..16).map(|n| ms(if n % 2 == 0 { 5 } else { 50 })).collect();
     let script = Script { delays: Delays { decode: restless, ..Delays::default() }, ..Script::default() };
-    let samples = run(script, Job { tokens: 17, ..many }).unwrap();
+    let samples = run(script, Job { tokens: 17, max_repetitions: 5, ..many }).unwrap();
     assert_eq!(samples.generations_ended_by, EndedBy::Limit);
     assert_eq!(of(&samples, Purpose::Generation).len(), 5);
 }

@@ -95,9 +95,13 @@ fn a_worker_that_is_killed_or_crashes_is_a_failed_outcome_and_the_next_model_fol
         let running = Running::start();
         let worker = running.worker();
         kill(worker, signal).unwrap();
-        if signal == Signal::SIGSEGV {
-            // Rust's own handler waits for the fault to come again, which one that was sent does not.
-            let _ = kill(worker, signal);
+        // Rust's own handler takes the first SIGSEGV and waits for the fault to come again, which one that was sent does
+        // not: it is sent until the worker is gone.
+        for _ in 0..50 {
+            std::thread::sleep(Duration::from_millis(20));
+            if signal != Signal::SIGSEGV || kill(worker, signal).is_err() {
+                break;
+            }
         }
         let killed = Instant::now();
         let next = running.program.path("out/logs/tiny_Q4_0.log");

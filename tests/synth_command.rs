@@ -68,3 +68,20 @@ fn the_list_has_every_shape_and_nothing_of_llama_cpps_log() {
     }
     assert_eq!(text(&output.stderr), "");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_device_or_a_pipe_is_never_replaced_by_a_file() {
+    use std::os::unix::fs::FileTypeExt;
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe.gguf");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_sweetspot"))
+        .args(["synth", "--shape", "tiny", "--quant", "Q4_0", "--force", "-o"])
+        .arg(&pipe)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("it is no regular file"));
+    assert!(std::fs::metadata(&pipe).unwrap().file_type().is_fifo());
+}

@@ -101,7 +101,14 @@ impl Model for LoadedModel {
     fn session<'m>(&'m self, params: &ContextParams) -> Result<Box<dyn Session + 'm>, EngineError> {
         let context = ffi::Context::new(&self.model, params)?;
         let (n_ctx, n_batch) = (context.n_ctx(), context.n_batch().max(1));
-        Ok(Box::new(LlamaSession { context, n_ctx, n_past: 0, n_batch, abort: params.abort.clone() }))
+        Ok(Box::new(LlamaSession {
+            context,
+            n_ctx,
+            n_past: 0,
+            has_logits: false,
+            n_batch,
+            abort: params.abort.clone(),
+        }))
     }
 
     fn tokenize(&self, text: &str, add_special: bool, parse_special: bool) -> Vec<Token> {
@@ -122,6 +129,8 @@ struct LlamaSession<'m> {
     n_ctx: u32,
     /// Kept here because llama.cpp's own count costs a look-up, and the measuring loops ask often.
     n_past: u32,
+    /// The last thing that happened is an append that went well.
+    has_logits: bool,
     n_batch: u32,
     /// Asked here, too: GPU backends do not ask while they compute.
     abort: AbortHandle,
@@ -137,6 +146,7 @@ impl Session for LlamaSession<'_> {
     }
 
     fn append(&mut self, tokens: &[Token]) -> Result<(), EngineError> {
+        self.has_logits = false;
         for chunk in tokens.chunks(self.n_batch as usize) {
             let n = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
             if n > self.n_ctx - self.n_past {
@@ -151,6 +161,7 @@ impl Session for LlamaSession<'_> {
             }
             self.n_past += n;
         }
+        self.has_logits = !tokens.is_empty();
         Ok(())
     }
 
@@ -163,17 +174,17 @@ impl Session for LlamaSession<'_> {
     }
 
     fn sample(&mut self) -> Token {
-        assert!(self.n_past > 0, "nothing was appended, so there are no logits to sample from");
+        assert!(self.has_logits, "nothing was appended, so there are no logits to sample from");
         self.context.sample()
     }
 
     fn logits(&mut self) -> &[f32] {
-        self.context.logits()
+        if self.has_logits { self.context.logits() } else { &[] }
     }
 
     fn clear(&mut self) {
         self.context.clear();
-        self.n_past = 0;
+        (self.n_past, self.has_logits) = (0, false);
     }
 
     fn snapshot(&mut self) -> Vec<u8> {
@@ -181,6 +192,7 @@ impl Session for LlamaSession<'_> {
     }
 
     fn restore(&mut self, snapshot: &[u8]) -> bool {
+        self.has_logits = false; // a state has no logits
         let restored = self.context.restore(snapshot);
         self.n_past = self.context.n_past();
         restored
@@ -207,8 +219,9 @@ fn model_info(model: &LlamaModel, path: &Path) -> ModelInfo {
     let vocab = model.vocab();
     let meta = |key: &str| model.meta_val_str(key).ok();
     let number = |n: i32| u32::try_from(n).unwrap_or(0);
-    let text_of = |token: LlamaToken| {
-        if token.0 < 0 { None } else { vocab.text(token).map(|t| t.to_string_lossy().into_owned()) }
+    // Only what the file itself names: llama.cpp falls back to ids that are ordinary tokens in many vocabularies.
+    let text_of = |key: &str, token: LlamaToken| {
+        meta(key).filter(|_| token.0 >= 0).and(vocab.text(token)).map(|t| t.to_string_lossy().into_owned())
     };
     let stem = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     ModelInfo {
@@ -226,8 +239,8 @@ fn model_info(model: &LlamaModel, path: &Path) -> ModelInfo {
         n_ctx_train: model.n_ctx_train(),
         bos: Some(vocab.bos().0).filter(|&t| t >= 0),
         adds_bos: vocab.should_add_bos(),
-        bos_text: text_of(vocab.bos()).unwrap_or_default(),
-        eos_text: text_of(vocab.eos()).unwrap_or_default(),
+        bos_text: text_of("tokenizer.ggml.bos_token_id", vocab.bos()).unwrap_or_default(),
+        eos_text: text_of("tokenizer.ggml.eos_token_id", vocab.eos()).unwrap_or_default(),
         chat_template: meta(TEMPLATE_KEY),
         named_templates: named_templates(model),
         synthetic: meta("sweetspot.synthetic").as_deref() == Some("true"),

@@ -97,7 +97,7 @@ pub trait Session {
     /// When nothing has been appended since the session was made or cleared.
     fn sample(&mut self) -> Token;
 
-    /// The logits of the last token appended, one per vocabulary entry (waits for them).
+    /// The logits of the last token appended, one per vocabulary entry (waits for them); empty where there are none.
     fn logits(&mut self) -> &[f32];
 
     /// Forgets all tokens; the memory stays allocated.

@@ -149,12 +149,18 @@ impl Record {
     fn worker_ended(&mut self, ending: &Ending, names: &[ProfileName]) {
         let peak = &mut self.outcome.peak_resident_bytes;
         *peak = (*peak).max(ending.peak_resident_bytes);
-        if ending.stopped_by_us || (ending.done && ending.exit == Exit::Success) {
+        if ending.stopped_by_us {
             return;
         }
+        if ending.done && ending.exit == Exit::Success {
+            return self.explain_failures(ending, names);
+        }
         let reason = ending.reason();
+        self.explain_failures(ending, names);
         match ending.unfinished_task.and_then(|task| names.get(task)) {
             Some(&name) => self.fail_all(&[name], &reason, Some(ending)),
+            // every profile has its own event; one that failed for want of memory says so itself
+            None if ending.done && ending.exit == Exit::OutOfMemory => {}
             None if ending.done => {
                 self.outcome.warnings.push(format!("after its last profile the worker ended badly: {reason}"));
             }
@@ -164,6 +170,16 @@ impl Record {
                 let blamed = if self.outcome.model.is_some() { &unheard[..1.min(unheard.len())] } else { &unheard };
                 self.fail_all(blamed, &reason, Some(ending));
             }
+        }
+    }
+
+    /// Gives the profiles that failed in this worker's life the end of its log.
+    fn explain_failures(&mut self, ending: &Ending, names: &[ProfileName]) {
+        let failed =
+            self.outcome.profiles.iter_mut().filter(|p| p.status == Status::Failed && names.contains(&p.profile));
+        for profile in failed.filter(|p| p.log_tail.is_empty()) {
+            profile.log_tail.clone_from(&ending.log_tail);
+            profile.exit = Some(ending.exit).filter(|&exit| exit != Exit::Success);
         }
     }
 
@@ -265,7 +281,12 @@ impl Life<'_> {
                 let interrupted = *self.cancelled.borrow();
                 let (status, reason) =
                     if interrupted { (Status::Skipped, INTERRUPTED) } else { (Status::Failed, reason.as_str()) };
-                self.record.add(without_samples(profile, status, reason));
+                let (duration_seconds, vitals) = (self.looks.seconds(), Some(self.looks.end()));
+                self.record.add(ProfileOutcome {
+                    vitals,
+                    duration_seconds,
+                    ..without_samples(profile, status, reason)
+                });
             }
             Event::Engine { .. } | Event::LoadFailed { .. } | Event::Done => {}
         }
@@ -284,13 +305,19 @@ struct Looks {
     pid: u32,
     snapshots: Vec<Snapshot>,
     last: Option<Instant>,
+    begun: Option<Instant>,
 }
 
 impl Looks {
     fn begin(&mut self) {
+        self.begun = Some(Instant::now());
         self.snapshots.clear();
         self.last = None;
         self.look();
+    }
+
+    fn seconds(&self) -> f64 {
+        self.begun.map_or(0.0, |begun| begun.elapsed().as_secs_f64())
     }
 
     fn look(&mut self) {

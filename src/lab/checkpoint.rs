@@ -9,6 +9,7 @@ use anyhow::Context;
 
 use crate::lab::outcome::{Cell, Outcome};
 use crate::lab::run_file::RunFile;
+use crate::report::atomic;
 
 /// An open run folder.
 #[derive(Debug)]
@@ -24,18 +25,21 @@ impl Checkpoint {
     /// One line naming the folder: it cannot be made or written, the disk is full, or a run is in it already.
     pub fn create(folder: &Path, run: &RunFile) -> anyhow::Result<Self> {
         let shown = folder.display();
-        if folder.join(RunFile::NAME).exists() {
+        let path = folder.join("outcomes.jsonl");
+        if folder.join(RunFile::NAME).exists() || path.exists() {
             anyhow::bail!("{shown}: a run is in this folder already; name another with --out");
         }
         std::fs::create_dir_all(folder.join("logs"))
             .with_context(|| format!("{shown}: the run's folder cannot be made; name another with --out"))?;
-        run.save(folder)?;
-        let path = folder.join("outcomes.jsonl");
+        // `create_new`: of two runs that were given the same folder at once, one is told so
         let outcomes = OpenOptions::new()
-            .create(true)
+            .create_new(true)
             .append(true)
             .open(&path)
+            .and_then(|file| atomic::sync_folder_of(&path).map(|()| file))
             .with_context(|| format!("{}: cannot be written", path.display()))?;
+        atomic::sync_folder_of(folder).with_context(|| format!("{shown}: cannot be written"))?;
+        run.save(folder)?;
         Ok(Self { folder: folder.to_owned(), outcomes })
     }
 
@@ -105,6 +109,14 @@ mod tests {
     fn a_folder_that_holds_a_run_is_not_written_over() {
         let folder = tempfile::tempdir().unwrap();
         Checkpoint::create(folder.path(), &run()).unwrap();
+        let error = Checkpoint::create(folder.path(), &run()).unwrap_err();
+        assert!(error.to_string().contains("a run is in this folder already"), "{error}");
+    }
+
+    #[test]
+    fn outcomes_of_another_run_are_never_added_to() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("outcomes.jsonl"), "stale").unwrap();
         let error = Checkpoint::create(folder.path(), &run()).unwrap_err();
         assert!(error.to_string().contains("a run is in this folder already"), "{error}");
     }

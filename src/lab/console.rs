@@ -1,4 +1,4 @@
-//! The one place that prints progress: to stderr, as bars on a terminal and as plain lines elsewhere.
+//! The one place that prints a run's progress: to stderr, as bars on a terminal and as plain lines elsewhere.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};

@@ -53,7 +53,7 @@ pub async fn run(
             cell::run(planned, &workers, &log_name, &mut cancel, &mut console).await
         };
         console.cell_ended(&outcome);
-        checkpoint.append(&outcome)?;
+        checkpoint.append(&outcome).inspect_err(|_| console.finish())?;
         match outcome.status {
             Status::Measured => ended.measured += 1,
             Status::Failed | Status::Skipped => ended.not_measured += 1,

@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::{FlashAttention, KvType, Sampling};
 
+/// So many samples are the least that an interval of their median can be given for.
+#[allow(clippy::cast_possible_truncation)] // 6
+const MIN_SAMPLES: u32 = crate::stats::confidence::MIN_SAMPLES as u32;
+
 /// Everything that can be configured. `sweetspot run --config FILE` reads it; every run's `run.json` keeps it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -62,7 +66,7 @@ impl Default for WorkerConfig {
 pub struct InteractiveConfig {
     /// Output tokens of one repetition.
     pub tokens: u32,
-    /// Repetitions at most.
+    /// Repetitions at most. Below six there is no confidence interval.
     pub max_repetitions: u32,
     /// First tokens at most, those of the repetitions included.
     pub max_first_tokens: u32,
@@ -80,8 +84,8 @@ impl Default for InteractiveConfig {
     fn default() -> Self {
         Self {
             tokens: 500,
-            max_repetitions: 3,
-            max_first_tokens: 12,
+            max_repetitions: MIN_SAMPLES,
+            max_first_tokens: 2 * MIN_SAMPLES,
             interval_width_percent: 5.0,
             n_ctx: 2048,
             // llama.cpp's defaults, with a fixed seed: runs can be repeated, and models do not fall into greedy loops
@@ -98,10 +102,10 @@ impl InteractiveConfig {
         self.max_first_tokens = self.max_first_tokens.min(4);
     }
 
-    /// `--full`: repeat until the numbers settle, or ten times.
+    /// `--full`: repeat until the numbers settle, or very often.
     pub fn make_full(&mut self) {
-        self.max_repetitions = self.max_repetitions.max(10);
-        self.max_first_tokens = self.max_first_tokens.max(30);
+        self.max_repetitions = self.max_repetitions.max(5 * MIN_SAMPLES);
+        self.max_first_tokens = self.max_first_tokens.max(10 * MIN_SAMPLES);
     }
 }
 

@@ -12,8 +12,13 @@ use anyhow::Context;
 /// The folder is not writable, the disk is full and the like, with the file's path; nothing is left behind then, and the old
 /// file stays as it was.
 pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    if path.metadata().is_ok_and(|there| !there.is_file()) {
+        // a rename would put a file in the place of a device or a pipe
+        anyhow::bail!("{}: cannot be written: it is no regular file", path.display());
+    }
     let temporary = beside(path);
-    let result = fill(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
+    let result =
+        fill(&temporary, bytes).and_then(|()| fs::rename(&temporary, path)).and_then(|()| sync_folder_of(path));
     if result.is_err() {
         // Whether it can be removed or not: the error to tell is the first one.
         let _ = fs::remove_file(&temporary);
@@ -25,6 +30,15 @@ fn fill(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+/// Waits until the name of a file that was made or renamed is on the disk, too.
+///
+/// # Errors
+/// The folder cannot be opened or synced. Nothing is done where folders cannot be opened as files.
+pub fn sync_folder_of(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 /// In the same folder, because a rename does not cross file systems; with the process's id, because two may write at once.

@@ -1,4 +1,4 @@
-//! What the engine says of itself, asked in a worker: a GPU driver that hangs or crashes never does so in the program itself.
+//! What the engine says of itself, asked in a worker: a backend that hangs or crashes never does so in the program itself.
 
 use std::time::Duration;
 
@@ -28,5 +28,8 @@ pub fn engine_info(engine: &EngineChoice) -> anyhow::Result<EngineInfo> {
             info = Some(found.clone());
         }
     }))?;
-    info.ok_or_else(|| anyhow::anyhow!("the engine does not start: {}", ending.reason()))
+    info.ok_or_else(|| match ending.timeout {
+        Some(patience) => anyhow::anyhow!("the engine does not start within {} s", patience.as_secs()),
+        None => anyhow::anyhow!("the engine does not start: {}", ending.reason()),
+    })
 }

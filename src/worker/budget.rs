@@ -6,7 +6,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::engine::{Engine, MemoryBreakdown, ModelParams};
+use crate::engine::{BufferUse, Engine, MemoryBreakdown, ModelParams};
 use crate::profiles::Job;
 
 /// Says what is needed if it is more than `allowed_bytes`. A job that cannot be planned passes: loading it will tell why.
@@ -24,13 +24,14 @@ pub(super) fn exceeded(engine: &dyn Engine, params: &ModelParams, tasks: &[Job],
         0 => String::new(),
         bytes => format!(" (and {} of them again, repacked for this CPU)", gb(bytes)),
     };
+    let host = |part: fn(&BufferUse) -> u64| need.buffers.iter().filter(|b| b.is_host).map(part).sum();
     Some(format!(
         "it needs {} of memory: weights {}{repacked}, KV cache {} for a context of {} tokens, computing {}; {} are allowed",
         gb(bytes(&need)),
-        gb(need.weights_bytes()),
-        gb(need.kv_bytes()),
+        gb(host(|b| b.weights_bytes)),
+        gb(host(|b| b.kv_bytes)),
         context.n_ctx,
-        gb(need.compute_bytes()),
+        gb(host(|b| b.compute_bytes)),
         gb(allowed_bytes),
     ))
 }

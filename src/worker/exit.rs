@@ -92,6 +92,7 @@ impl Ending {
             Exit::OutOfMemory => match (&self.load_failure, self.memory_line()) {
                 (Some(reason), _) => format!("out of memory: {reason}"),
                 (None, Some(line)) => format!("out of memory: {line}"),
+                (None, None) if self.done => "out of memory".into(),
                 (None, None) => "out of memory: killed by signal 9, which the kernel sends when memory runs out".into(),
             },
             exit => match &self.load_failure {

@@ -26,8 +26,8 @@ pub struct Context<'m> {
     raw: NonNull<sys::llama_context>,
     sampler: Sampler,
     n_vocab: usize,
-    /// Its address is with llama.cpp for as long as the context lives.
-    _abort: Box<AbortHandle>,
+    /// Owned; llama.cpp has its address for as long as the context lives.
+    abort: NonNull<AbortHandle>,
     model: PhantomData<&'m LlamaModel>,
 }
 
@@ -37,18 +37,20 @@ impl<'m> Context<'m> {
     /// # Errors
     /// [`EngineError::ContextNotCreated`], mostly because memory cannot be had.
     pub fn new(model: &'m LlamaModel, params: &ContextParams) -> Result<Self, EngineError> {
-        let abort = Box::new(params.abort.clone());
+        let abort = NonNull::from(Box::leak(Box::new(params.abort.clone()))); // taken back below, or by drop
         let _ = last_error(); // what was logged before is not about this
-        let raw_params = raw_params(params, &abort);
+        let raw_params = raw_params(params, abort);
         // SAFETY: the model is alive and stays borrowed for as long as this context lives; the only pointer in the
-        // parameters is the abort handle's, which is boxed and dropped after the context.
+        // parameters is the abort handle's, which is freed after the context.
         let context = unsafe { sys::llama_init_from_model(raw(model), raw_params) };
-        let context = NonNull::new(context).ok_or_else(|| EngineError::ContextNotCreated {
-            n_ctx: params.n_ctx,
-            reason: last_error().unwrap_or_else(|| "llama.cpp gave no reason".to_owned()),
-        })?;
+        let Some(context) = NonNull::new(context) else {
+            // SAFETY: leaked above, and there is no context that could ask it.
+            drop(unsafe { Box::from_raw(abort.as_ptr()) });
+            let reason = last_error().unwrap_or_else(|| "llama.cpp gave no reason".to_owned());
+            return Err(EngineError::ContextNotCreated { n_ctx: params.n_ctx, reason });
+        };
         let n_vocab = usize::try_from(model.n_vocab()).unwrap_or(0);
-        Ok(Self { raw: context, sampler: Sampler::new(&Sampling::Greedy), n_vocab, _abort: abort, model: PhantomData })
+        Ok(Self { raw: context, sampler: Sampler::new(&Sampling::Greedy), n_vocab, abort, model: PhantomData })
     }
 
     /// Size in tokens, as llama.cpp rounded it.
@@ -155,12 +157,16 @@ impl<'m> Context<'m> {
 
 impl Drop for Context<'_> {
     fn drop(&mut self) {
-        // SAFETY: made by llama_init_from_model and freed once.
-        unsafe { sys::llama_free(self.raw.as_ptr()) }
+        // SAFETY: made by llama_init_from_model and freed once; after it nobody asks the abort handle, which was leaked in
+        // `new` and is taken back once.
+        unsafe {
+            sys::llama_free(self.raw.as_ptr());
+            drop(Box::from_raw(self.abort.as_ptr()));
+        }
     }
 }
 
-fn raw_params(params: &ContextParams, abort: &AbortHandle) -> sys::llama_context_params {
+fn raw_params(params: &ContextParams, abort: NonNull<AbortHandle>) -> sys::llama_context_params {
     // SAFETY: takes nothing and returns a plain struct.
     let mut raw = unsafe { sys::llama_context_default_params() };
     let n_threads = i32::try_from(params.n_threads).unwrap_or(i32::MAX);
@@ -180,7 +186,7 @@ fn raw_params(params: &ContextParams, abort: &AbortHandle) -> sys::llama_context
     };
     raw.swa_full = false; // a sliding window's cache is as large as the window, as llama.cpp's programs have it
     raw.abort_callback = Some(ask_abort);
-    raw.abort_callback_data = std::ptr::from_ref(abort).cast_mut().cast();
+    raw.abort_callback_data = abort.as_ptr().cast();
     raw
 }
 
@@ -199,7 +205,7 @@ fn ggml_type(kv: KvType) -> sys::ggml_type {
 }
 
 unsafe extern "C" fn ask_abort(handle: *mut c_void) -> bool {
-    // SAFETY: `handle` is the boxed AbortHandle of the context that asks, which outlives the context.
+    // SAFETY: `handle` is the leaked AbortHandle of the context that asks, which outlives the context.
     unsafe { &*handle.cast::<AbortHandle>() }.ask()
 }
 

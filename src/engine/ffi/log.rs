@@ -18,8 +18,8 @@ pub fn route_log_to_stderr() {
     unsafe { sys::llama_log_set(Some(log_line), std::ptr::null_mut()) };
 }
 
-/// The error that llama.cpp logged since the last call, most telling line first come: the last one that is not a mere
-/// "failed to load" of a caller, without its function's name.
+/// Why llama.cpp refused something since the last call: the first line that speaks of an error, else the first that was
+/// logged as one (its callers repeat it in less detail), without the function's name.
 #[must_use]
 pub fn last_error() -> Option<String> {
     let lines = std::mem::take(&mut *ERRORS.lock().unwrap_or_else(PoisonError::into_inner));

@@ -34,11 +34,16 @@ pub fn write(plan: &Plan, path: &Path, overwrite: bool, progress: &mut dyn FnMut
     if path.is_dir() {
         return Err(not_writable(ErrorKind::IsADirectory.into()));
     }
+    // a rename would put a file in the place of a device (`/dev/null`) or a pipe
+    if path.metadata().is_ok_and(|there| !there.is_file()) {
+        return Err(not_writable(io::Error::new(ErrorKind::InvalidInput, "it is no regular file")));
+    }
     if !overwrite && path.symlink_metadata().is_ok() {
         return Err(SynthError::Exists { path: path.to_owned() });
     }
+    // with the process's id: two that make the same model at once must not write into one file
     let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
+    partial.push(format!(".{}.partial", std::process::id()));
     let partial = PathBuf::from(partial);
     let file = File::create(&partial).map_err(not_writable)?;
     let total_bytes = plan.file_bytes();

@@ -3,6 +3,7 @@
 //! Inside the clock are the things that a user waits for: template, tokenizer, engine, sampler, detokenizer. Outside are
 //! clearing the cache, building the session, statistics and progress.
 
+use super::metrics::{speeds, times_to_first_token};
 use super::{Job, Prompt, Purpose, Request, Samples, Stop};
 use crate::engine::chat::{ChatTemplate, Message, RenderInput};
 use crate::engine::text_stream::TextStream;
@@ -51,13 +52,12 @@ pub fn run(job: &Job, rig: &mut Rig<'_>) -> Result<Samples, ProfileError> {
     })
 }
 
-/// Repeats the whole generation until the median gap between tokens is known well enough.
+/// Repeats the whole generation until the median speed of the repetitions is known well enough.
 fn generations(asker: &mut Asker<'_>, progress: &mut dyn FnMut(Progress)) -> Result<EndedBy, ProfileError> {
     let job = asker.job;
     let total = u64::from(job.tokens) * u64::from(job.max_repetitions);
     asker.abort.reset_tokens();
     progress(Progress { done: 0, total, unit: "tokens".to_owned() });
-    let mut gaps_ms = Vec::new();
     for repetition in 0..job.max_repetitions {
         let mut remaining = job.tokens;
         let mut empty_answers = 0;
@@ -65,7 +65,6 @@ fn generations(asker: &mut Asker<'_>, progress: &mut dyn FnMut(Progress)) -> Res
             let request = asker.ask(Purpose::Generation, repetition, remaining)?;
             let n = u32::try_from(request.token_at_ns.len()).unwrap_or(u32::MAX);
             empty_answers = if n == 0 { empty_answers + 1 } else { 0 };
-            gaps_ms.extend(request.gaps_ns().map(milliseconds));
             if empty_answers == MAX_EMPTY_ANSWERS {
                 return Err(ProfileError::Impossible(format!(
                     "the model ended {MAX_EMPTY_ANSWERS} answers in a row without a single token; its chat template may be wrong"
@@ -75,7 +74,7 @@ fn generations(asker: &mut Asker<'_>, progress: &mut dyn FnMut(Progress)) -> Res
             let done = u64::from(repetition + 1) * u64::from(job.tokens) - u64::from(remaining);
             progress(Progress { done, total, unit: "tokens".to_owned() });
         }
-        if is_settled(&gaps_ms, job) {
+        if is_settled(&speeds(&asker.requests), job) {
             return Ok(EndedBy::Confidence);
         }
     }
@@ -85,29 +84,25 @@ fn generations(asker: &mut Asker<'_>, progress: &mut dyn FnMut(Progress)) -> Res
 /// Asks for first tokens until the median time to first token is known well enough.
 fn first_tokens(asker: &mut Asker<'_>, progress: &mut dyn FnMut(Progress)) -> Result<EndedBy, ProfileError> {
     let job = asker.job;
-    let counted = asker.requests.iter().filter(|r| r.purpose == Purpose::Generation);
-    let mut ttft_ms: Vec<_> = counted.filter_map(Request::ttft_ns).map(milliseconds).collect();
-    let mut requests = u32::try_from(ttft_ms.len()).unwrap_or(u32::MAX);
-    while !is_settled(&ttft_ms, job) {
-        if requests >= job.max_first_tokens {
+    loop {
+        let times = times_to_first_token(&asker.requests);
+        if is_settled(&times, job) {
+            return Ok(EndedBy::Confidence);
+        }
+        let (done, total) = (times.len() as u64, u64::from(job.max_first_tokens));
+        progress(Progress { done, total, unit: "first tokens".to_owned() });
+        if done >= total {
             return Ok(EndedBy::Limit);
         }
         let request = asker.ask(Purpose::FirstToken, 0, 1)?;
-        ttft_ms.extend(request.ttft_ns().map(milliseconds));
-        requests += 1;
-        let (done, total) = (u64::from(requests), u64::from(job.max_first_tokens));
-        progress(Progress { done, total, unit: "first tokens".to_owned() });
+        if request.token_at_ns.is_empty() {
+            return Ok(EndedBy::Limit); // the model ends its answer at once: it would do so for ever
+        }
     }
-    Ok(EndedBy::Confidence)
 }
 
 fn is_settled(samples: &[f64], job: &Job) -> bool {
     relative_width_percent(samples).is_some_and(|width| width <= job.interval_width_percent)
-}
-
-#[allow(clippy::cast_precision_loss)] // a measurement below 2^53 ns = 104 days
-fn milliseconds(nanoseconds: u64) -> f64 {
-    nanoseconds as f64 / 1e6
 }
 
 /// Sends requests, each with the next prompt.
@@ -146,6 +141,7 @@ impl Asker<'_> {
             text.push(&piece);
             request.first_detokenize_ns = self.clock.nanos_since(before);
             request.token_at_ns.push(self.clock.nanos_since(start));
+            self.abort.count_token();
             while request.token_at_ns.len() < tokens as usize {
                 self.session.append(&[token])?;
                 self.session.synchronize();

@@ -92,8 +92,8 @@ pub fn summarize(samples: &Samples) -> Summary {
     let generation: Vec<&Request> = counted.iter().copied().filter(|r| r.purpose == Purpose::Generation).collect();
     let repetitions = Repetition::all(&generation);
 
-    let ttfts: Vec<f64> = counted.iter().filter_map(|r| r.ttft_ns()).map(|ns| float(ns) / NS_PER_SECOND).collect();
-    let speeds: Vec<f64> = repetitions.iter().filter_map(Repetition::tokens_per_second).collect();
+    let ttfts = times_to_first_token(&samples.requests);
+    let speeds = speeds(&samples.requests);
     let tpots: Vec<f64> = repetitions.iter().filter_map(Repetition::tpot_ms).collect();
     let ends: Vec<f64> = repetitions.iter().map(|r| float(r.end_to_end_ns) / NS_PER_SECOND).collect();
     let prompts: Vec<f64> = counted.iter().map(|r| f64::from(r.prompt_tokens)).collect();
@@ -185,6 +185,19 @@ pub fn metrics(samples: &Samples) -> Vec<Metric> {
     .into_iter()
     .map(|(name, value)| Metric { name: name.to_owned(), value })
     .collect()
+}
+
+/// Tokens per second of each repetition: what the headline is the median of, and what repeating tries to settle.
+pub(super) fn speeds(requests: &[Request]) -> Vec<f64> {
+    let generation: Vec<&Request> = requests.iter().filter(|r| r.purpose == Purpose::Generation).collect();
+    Repetition::all(&generation).iter().filter_map(Repetition::tokens_per_second).collect()
+}
+
+/// Times to first token of all counted requests, in seconds: what the headline is the median of, and what asking again
+/// tries to settle.
+pub(super) fn times_to_first_token(requests: &[Request]) -> Vec<f64> {
+    let counted = requests.iter().filter(|r| r.purpose != Purpose::WarmUp);
+    counted.filter_map(Request::ttft_ns).map(|ns| float(ns) / NS_PER_SECOND).collect()
 }
 
 /// One repetition of the generation: its requests taken together.
