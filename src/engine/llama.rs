@@ -236,7 +236,7 @@ fn model_info(model: &LlamaModel, path: &Path) -> ModelInfo {
         n_head: model.n_head(),
         n_head_kv: model.n_head_kv(),
         n_vocab: number(vocab.n_tokens()),
-        n_ctx_train: model.n_ctx_train(),
+        n_ctx_train: ffi::n_ctx_train(model),
         bos: Some(vocab.bos().0).filter(|&t| t >= 0),
         adds_bos: vocab.should_add_bos(),
         bos_text: text_of("tokenizer.ggml.bos_token_id", vocab.bos()).unwrap_or_default(),

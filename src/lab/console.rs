@@ -51,7 +51,7 @@ impl Console {
     pub fn cell_started(&mut self, number: usize, cell: &Cell) {
         self.cell = format!("[{number}/{}] {} {}", self.cells, cell.model, cell.quant);
         self.last_line = None;
-        self.show("loading", 0, 100, "");
+        self.counting = None;
     }
 
     /// The model is being loaded.
@@ -77,7 +77,6 @@ impl Console {
 
     /// A cell ended.
     pub fn cell_ended(&mut self, outcome: &Outcome) {
-        self.bar.set_length(0);
         let seconds = outcome.duration_seconds;
         let what = match (outcome.status, &outcome.reason) {
             (Status::Measured, None) => format!("measured in {seconds:.1} s"),
@@ -97,10 +96,11 @@ impl Console {
 
     fn show(&mut self, what: &str, done: u64, total: u64, unit: &str) {
         if self.is_terminal {
+            // the bar takes what is left of the line, so that nothing wraps
             let template = if total > 0 {
-                "{prefix} {msg:20!} [{bar:30}] {pos}/{len} {elapsed}"
+                "{prefix} {msg} [{wide_bar}] {pos}/{len} {elapsed}"
             } else {
-                "{prefix} {msg:20!} {spinner} {elapsed}"
+                "{prefix} {msg} {spinner} {elapsed}"
             };
             if let Ok(style) = ProgressStyle::with_template(template) {
                 self.bar.set_style(style.progress_chars("=> "));

@@ -86,7 +86,7 @@ impl RunFile {
         Self {
             schema_version: Self::SCHEMA_VERSION,
             program: Program::this(),
-            arguments: std::env::args().skip(1).collect(),
+            arguments: std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect(),
             configuration,
             hostname: machine.hostname.clone().unwrap_or_else(|| "unknown".to_owned()),
             machine,

@@ -132,6 +132,7 @@ impl Config {
             ("engine.ubatch_size", self.engine.ubatch_size.unwrap_or(1)),
             ("interactive.tokens", tokens),
             ("interactive.max_repetitions", max_repetitions),
+            ("interactive.max_first_tokens", self.interactive.max_first_tokens),
             ("interactive.n_ctx", n_ctx),
         ];
         if let Some((key, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
@@ -144,6 +145,11 @@ impl Config {
         if let Some((key, _)) = seconds.into_iter().find(|(_, value)| *value == 0) {
             return Err(format!("{key} is 0; nothing could be measured before it"));
         }
+        let grace = ("worker.stop_grace_seconds", self.worker.stop_grace_seconds);
+        if let Some((key, _)) = seconds.into_iter().chain([grace]).find(|(_, value)| *value > LONGEST_SECONDS) {
+            return Err(format!("{key} is more than a year ({LONGEST_SECONDS} s)"));
+        }
+        check_sampling(&self.interactive.sampling)?;
         if !(interval_width_percent > 0.0 && interval_width_percent.is_finite()) {
             return Err("interactive.interval_width_percent must be a number above 0".to_owned());
         }
@@ -152,6 +158,22 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// Longest timeout: a year.
+const LONGEST_SECONDS: u64 = 365 * 24 * 3600;
+
+/// Numbers that llama.cpp's samplers would take and make nonsense of.
+fn check_sampling(sampling: &Sampling) -> Result<(), String> {
+    let Sampling::Seeded { temperature, top_p, min_p, .. } = *sampling else { return Ok(()) };
+    let is_share = |x: f32| (0.0..=1.0).contains(&x);
+    if !(temperature >= 0.0 && temperature.is_finite()) {
+        return Err(format!("interactive.sampling.temperature is {temperature}; it must be 0 or more"));
+    }
+    if !is_share(top_p) || !is_share(min_p) {
+        return Err("interactive.sampling: top_p and min_p must lie between 0 and 1".to_owned());
+    }
+    Ok(())
 }
 
 /// `line 3, column 1: unknown key 'tokns'; did you mean 'tokens'?`
@@ -217,6 +239,17 @@ mod tests {
         assert_eq!(Config::parse("[engine]\nthreads = 0").unwrap_err(), "engine.threads is 0; it must be at least 1");
         assert!(Config::parse("[interactive]\nn_ctx = 100").unwrap_err().contains("larger than interactive.tokens"));
         assert!(Config::parse("[interactive]\ninterval_width_percent = nan").unwrap_err().contains("above 0"));
+    }
+
+    #[test]
+    fn sampling_and_timeouts_without_sense_are_named() {
+        let seeded = |numbers: &str| {
+            Config::parse(&format!("[interactive.sampling.seeded]\nseed = 1\ntop_k = 40\n{numbers}")).unwrap_err()
+        };
+        assert!(seeded("temperature = nan\ntop_p = 1.0\nmin_p = 0.0").contains("temperature is NaN"));
+        assert!(seeded("temperature = 1.0\ntop_p = 1.0\nmin_p = 2.0").contains("between 0 and 1"));
+        let error = Config::parse("[worker]\nload_timeout_seconds = 9223372036854775807").unwrap_err();
+        assert!(error.contains("load_timeout_seconds is more than a year"), "{error}");
     }
 
     #[test]

@@ -72,6 +72,8 @@ pub enum EndedBy {
     Confidence,
     /// The repetition limit came first.
     Limit,
+    /// Somebody stopped the run: the repetitions that were whole by then count.
+    Interrupted,
 }
 
 /// One number of a profile, by the name it has in every report. The unit ends the name.

@@ -213,6 +213,7 @@ fn entry(profile: &ProfileView) -> ProfileEntry<'_> {
     let ended_by = |ended: EndedBy| match ended {
         EndedBy::Confidence => "confidence",
         EndedBy::Limit => "limit",
+        EndedBy::Interrupted => "interrupted",
     };
     ProfileEntry {
         status: profile.status.name(),

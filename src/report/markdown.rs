@@ -163,6 +163,7 @@ fn profile(out: &mut Text, profile: &ProfileView) {
             "The {what} ended {}.",
             match ended_by {
                 EndedBy::Confidence => "when the median's 95 % confidence interval was narrow enough",
+                EndedBy::Interrupted => "because somebody stopped the run",
                 EndedBy::Limit => "at their limit, before the median's 95 % confidence interval was narrow enough",
             }
         ));

@@ -43,5 +43,5 @@ fn twice(params: &ModelParams, memory: &MemoryBreakdown) -> u64 {
 
 #[allow(clippy::cast_precision_loss)] // for people
 fn gb(bytes: u64) -> String {
-    format!("{:.2} GB", bytes as f64 / 1e9)
+    if bytes < 100_000_000 { format!("{:.1} MB", bytes as f64 / 1e6) } else { format!("{:.2} GB", bytes as f64 / 1e9) }
 }

@@ -98,9 +98,19 @@ impl Ending {
             exit => match &self.load_failure {
                 Some(reason) => reason.clone(),
                 None if exit == Exit::Success && !self.done => "ended by itself before it was done".into(),
-                None => exit.to_string(),
+                None => match self.assertion() {
+                    Some(line) => format!("{exit}: {line}"),
+                    None => exit.to_string(),
+                },
             },
         }
+    }
+
+    /// What the program said when it aborted itself: a failed assertion of ggml's, or an uncaught C++ exception.
+    fn assertion(&self) -> Option<&str> {
+        const SIGNS: [&str; 3] = ["GGML_ASSERT", "terminate called", "fatal runtime error"];
+        let is_sign = |line: &&str| SIGNS.iter().any(|sign| line.contains(sign));
+        self.log_tail.iter().rev().map(|line| line.trim()).find(is_sign)
     }
 
     /// The last line of the log that tells of memory which could not be had.

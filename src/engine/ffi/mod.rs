@@ -11,5 +11,5 @@ mod quant;
 
 pub use context::Context;
 pub use log::{last_error, route_log_to_stderr};
-pub use model::{backend_names, description, quantization, system_info};
+pub use model::{backend_names, description, n_ctx_train, quantization, system_info};
 pub use quant::{QuantDesc, QuantTensor, quant_types};

@@ -23,6 +23,13 @@ pub fn description(model: &LlamaModel) -> String {
     CStr::from_bytes_until_nul(&buffer).map(|s| s.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
+/// Context size the model was trained for. (The safe crate's own method panics where a file claims 2^31 tokens or more.)
+#[must_use]
+pub fn n_ctx_train(model: &LlamaModel) -> u32 {
+    // SAFETY: the model is alive.
+    unsafe { sys::llama_model_n_ctx_train(raw(model)) }.cast_unsigned()
+}
+
 /// The file type's short name, such as `Q4_K_M`; llama.cpp guesses it from the tensors where the file does not say.
 #[must_use]
 pub fn quantization(model: &LlamaModel) -> String {

@@ -7,7 +7,7 @@ use super::metrics::{speeds, times_to_first_token};
 use super::{Job, Prompt, Purpose, Request, Samples, Stop};
 use crate::engine::chat::{ChatTemplate, Message, RenderInput};
 use crate::engine::text_stream::TextStream;
-use crate::engine::{AbortHandle, ContextParams, Model, Session};
+use crate::engine::{AbortHandle, ContextParams, EngineError, Model, Session};
 use crate::profiles::clock::Clock;
 use crate::profiles::{EndedBy, ProfileError, Progress, Rig};
 use crate::stats::confidence::relative_width_percent;
@@ -40,8 +40,14 @@ pub fn run(job: &Job, rig: &mut Rig<'_>) -> Result<Samples, ProfileError> {
     let (model, clock) = (rig.model, rig.clock);
     let mut asker = Asker { job, model, clock, abort, template, fold_system, session, requests: Vec::new() };
     asker.ask(Purpose::WarmUp, 0, WARM_UP_TOKENS.min(job.tokens))?;
-    let generations_ended_by = generations(&mut asker, rig.progress)?;
-    let first_tokens_ended_by = first_tokens(&mut asker, rig.progress)?;
+    if asker.session.logits().iter().any(|logit| logit.is_nan()) {
+        return Err(ProfileError::Impossible("the model computes no numbers (NaN): its weights are damaged".into()));
+    }
+    let generations_ended_by = generations(&mut asker, rig.progress).or_else(|error| asker.keep_whole(error))?;
+    let first_tokens_ended_by = match generations_ended_by {
+        EndedBy::Interrupted => EndedBy::Interrupted,
+        _ => first_tokens(&mut asker, rig.progress).or_else(|error| asker.keep_whole(error))?,
+    };
     Ok(Samples {
         target_tokens: job.tokens,
         generations_ended_by,
@@ -165,6 +171,21 @@ impl Asker<'_> {
         request.text = text.into_text();
         self.requests.push(request);
         Ok(&self.requests[self.requests.len() - 1])
+    }
+
+    /// After an interruption: leaves the repetitions that have all their tokens, if there is one.
+    fn keep_whole(&mut self, error: ProfileError) -> Result<EndedBy, ProfileError> {
+        let tokens_of = |requests: &[Request], repetition| {
+            let of_it = requests.iter().filter(|r| r.purpose == Purpose::Generation && r.repetition == repetition);
+            of_it.map(|r| r.token_at_ns.len()).sum::<usize>()
+        };
+        let is_whole = |repetition| tokens_of(&self.requests, repetition) >= self.job.tokens as usize;
+        let whole: Vec<u32> = (0..self.job.max_repetitions).take_while(|&repetition| is_whole(repetition)).collect();
+        if !matches!(error, ProfileError::Engine(EngineError::Aborted)) || whole.is_empty() {
+            return Err(error);
+        }
+        self.requests.retain(|r| r.purpose != Purpose::Generation || whole.contains(&r.repetition));
+        Ok(EndedBy::Interrupted)
     }
 
     /// From the request's start to its first sampled token.
