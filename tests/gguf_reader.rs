@@ -19,7 +19,6 @@ fn valid_file() -> Vec<u8> {
     writer.strings("tokenizer.ggml.tokens", &["<s>".to_owned(), "a".to_owned(), "ä".to_owned()]);
     writer.f32s("tokenizer.ggml.scores", &[0.0, -1.0, -2.0]);
     writer.i32s("tokenizer.ggml.token_type", &[3, 1, 1]);
-    writer.bools("some.flags", &[true, false]);
     writer.raw_entry(&nested_array_entry());
     writer.tensor("token_embd.weight", &[256, 3], GgmlType::Q4_K);
     writer.tensor("output_norm.weight", &[5], GgmlType::F32);
@@ -79,10 +78,10 @@ fn metadata_and_tensors_of_a_whole_file_are_read() {
     assert_eq!(gguf.file_type(), "Q4_K_M");
     assert_eq!(gguf.arch_u32("block_count"), Some(2));
     assert_eq!(gguf.arch_u32("context_length"), Some(4096));
-    assert_eq!(gguf.get_f64("llama.rope.freq_base"), Some(10000.0));
+    assert!(matches!(gguf.get("llama.rope.freq_base"), Some(Value::F32(base)) if base.total_cmp(&10000.0).is_eq()));
     assert_eq!(gguf.get_bool("tokenizer.ggml.add_bos_token"), Some(true));
     assert_eq!(gguf.get_str("llama.block_count"), None);
-    assert_eq!(gguf.array_len("tokenizer.ggml.tokens"), Some(3));
+    assert!(matches!(gguf.get("tokenizer.ggml.tokens"), Some(Value::Array(array)) if array.len == 3));
     assert_eq!(gguf.read_string_at("tokenizer.ggml.tokens", 2).unwrap().as_deref(), Some("ä"));
     assert_eq!(gguf.read_string_at("tokenizer.ggml.tokens", 3).unwrap(), None);
     let scores = gguf.read_array("tokenizer.ggml.scores", 2).unwrap().unwrap();

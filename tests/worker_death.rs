@@ -9,12 +9,14 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sweetspot::engine::fake::{Act, Delays, Place, Script};
 use sweetspot::worker::exit::Exit;
-use sweetspot::worker::process::WorkerError;
+use sweetspot::worker::process::{Options, WorkerError};
 use sweetspot::worker::protocol::Event;
-use worker_support::{Lab, Seen, name, task};
+use worker_support::{Lab, Seen, name, oom_kills, task};
 
-/// What the parent may need to notice a death.
-const NOTICE: Duration = Duration::from_millis(500);
+/// What the parent may need to notice a death, with a busy machine in mind; what it does not notice takes 20 s at least.
+const NOTICE: Duration = Duration::from_secs(3);
+/// A whole life on a busy machine; without what ends it, it takes 20 s (a timeout) to a minute.
+const A_LIFE: Duration = Duration::from_secs(10);
 const MIB: u64 = 1 << 20;
 
 fn dies_in_the_task(act: Act) -> Seen {
@@ -104,6 +106,7 @@ fn contexts_that_all_cannot_be_had_are_a_lack_of_memory() {
 #[test]
 fn a_kill_from_outside_is_not_taken_for_the_kernels_which_counts_its_own() {
     let lab = Lab::breaking(Place::Append(1), Act::Hang { honours_abort: false });
+    let kills_before = oom_kills();
     let seen = lab.run_until(|event| {
         if let Event::Ready { pid, .. } = event {
             let pid = Pid::from_raw(i32::try_from(*pid).unwrap());
@@ -114,22 +117,27 @@ fn a_kill_from_outside_is_not_taken_for_the_kernels_which_counts_its_own() {
         }
         false
     });
-    assert_eq!(seen.ending.exit, Exit::Signal(9));
     assert!(!seen.ending.killed_by_us);
+    if oom_kills() != kills_before {
+        return; // the kernel really took something at that time, so that this worker may rightly be taken for it
+    }
+    assert_eq!(seen.ending.exit, Exit::Signal(9));
     assert!(seen.ending.reason().contains("signal 9"), "{}", seen.ending.reason());
 }
 
 #[test]
 fn a_worker_without_a_sign_of_life_is_given_up_after_the_stall_timeout() {
     let mut lab = Lab::breaking(Place::Append(2), Act::Hang { honours_abort: false });
-    lab.options.stall_timeout = Duration::from_millis(400);
+    // Not shorter: between two events of a worker that starts, a busy machine may do something else.
+    let timeout = Duration::from_millis(2500);
+    lab.options.stall_timeout = timeout;
     let seen = lab.run();
     assert_eq!(seen.ending.exit, Exit::Stalled);
-    assert_eq!(seen.ending.reason(), "no sign of life for 0.4 s");
+    assert_eq!(seen.ending.reason(), "no sign of life for 2.5 s");
     assert!(seen.ending.killed_by_us && !seen.ending.stopped_by_us);
     assert_eq!(seen.ending.unfinished_task, Some(0));
     let waited = seen.after_last_event();
-    assert!(waited >= Duration::from_millis(390) && waited < Duration::from_millis(400) + NOTICE, "{waited:?}");
+    assert!(waited + Duration::from_millis(10) >= timeout && waited < timeout + NOTICE, "{waited:?}");
 }
 
 #[test]
@@ -139,21 +147,21 @@ fn a_model_that_never_loads_is_given_up_after_the_load_timeout() {
     let seen = lab.run();
     assert_eq!(seen.ending.exit, Exit::Timeout);
     assert_eq!(seen.ending.reason(), "the model was not loaded within 0.4 s");
-    assert!(seen.took < Duration::from_millis(400) + NOTICE, "{:?}", seen.took);
+    assert!(seen.took < A_LIFE, "{:?}", seen.took);
 }
 
 #[test]
 fn a_long_computation_that_only_pulses_is_not_stalled() {
-    let delays = Delays { decode: vec![Duration::from_millis(3500)], ..Delays::default() };
+    let delays = Delays { decode: vec![Duration::from_secs(5)], ..Delays::default() };
     let mut lab = Lab::new(Script { delays, ..Script::default() });
     lab.job.tasks = vec![task(0, 1)];
-    lab.options.stall_timeout = Duration::from_millis(1800);
+    lab.options.stall_timeout = Duration::from_secs(3);
     let seen = lab.run();
     assert_eq!(seen.ending.exit, Exit::Success, "{:?}", seen.names());
     let questions: Vec<u64> = (seen.events.iter())
         .filter_map(|event| if let Event::Pulse { questions, .. } = event { Some(*questions) } else { None })
         .collect();
-    assert!((2..=4).contains(&questions.len()) && questions.is_sorted_by(|a, b| a < b), "{questions:?}");
+    assert!(questions.len() >= 2 && questions.is_sorted_by(|a, b| a < b), "{questions:?}");
 }
 
 fn a_minute() -> Script {
@@ -172,7 +180,7 @@ fn a_worker_that_is_asked_to_stop_aborts_its_task_starts_no_other_and_ends_by_it
     assert!(seen.ending.stopped_by_us && !seen.ending.killed_by_us);
     assert_eq!(seen.ending.last_task, Some(0));
     assert_eq!(seen.ending.reason(), "stopped on request");
-    assert!(seen.took < Duration::from_secs(2), "{:?}", seen.took);
+    assert!(seen.took < A_LIFE, "{:?}", seen.took);
 }
 
 #[test]
@@ -181,13 +189,14 @@ fn a_worker_that_is_loading_can_be_stopped_too() {
     let seen = Lab::new(Script { delays, ..Script::default() }).run_until(|event| name(event) == "loading");
     assert_eq!(seen.names().last(), Some(&"load_failed"));
     assert!(seen.ending.stopped_by_us && !seen.ending.killed_by_us);
-    assert!(seen.took < Duration::from_secs(3), "{:?}", seen.took);
+    assert!(seen.took < A_LIFE, "{:?}", seen.took);
 }
 
 #[test]
 fn a_stop_that_was_wanted_before_the_start_is_not_missed() {
     let seen = Lab::new(a_minute()).run_until(|event| name(event) == "ready");
-    assert!(seen.ending.stopped_by_us && seen.took < Duration::from_secs(2), "{:?}", seen.took);
+    assert!(seen.ending.stopped_by_us && !seen.ending.killed_by_us && seen.took < A_LIFE, "{:?}", seen.took);
+    assert_eq!(seen.ending.exit, Exit::Success);
 }
 
 #[test]
@@ -205,6 +214,7 @@ fn a_worker_that_ignores_the_request_to_stop_is_killed_after_the_grace() {
 #[test]
 fn a_worker_whose_engine_does_not_answer_ends_itself_before_the_usual_grace_is_over() {
     let lab = Lab::breaking(Place::Append(1), Act::Hang { honours_abort: false });
+    assert!(Options::new(lab.path("log")).stop_grace > Duration::from_secs(2));
     let seen = lab.run_until(|event| name(event) == "task_started");
     assert!(seen.ending.stopped_by_us && !seen.ending.killed_by_us, "{:?}", seen.ending);
     assert_eq!(seen.ending.reason(), "stopped on request");
@@ -216,7 +226,7 @@ fn a_line_that_is_no_event_is_quoted_and_ends_the_worker() {
     let seen = Lab::shell("echo 'Segmentation fault, they say'; sleep 60").run();
     let reason = seen.ending.reason();
     assert!(reason.contains("no event") && reason.contains("\"Segmentation fault, they say\""), "{reason}");
-    assert!(seen.ending.killed_by_us && seen.took < Duration::from_secs(2), "{:?}", seen.took);
+    assert!(seen.ending.killed_by_us && seen.took < A_LIFE, "{:?}", seen.took);
 }
 
 #[test]
@@ -244,7 +254,7 @@ fn a_worker_that_closes_its_output_and_goes_on_is_killed() {
     lab.options.stop_grace = Duration::from_millis(200);
     let seen = lab.run();
     assert_eq!(seen.ending.reason(), "the worker closed its output and went on");
-    assert!(seen.took < Duration::from_secs(2), "{:?}", seen.took);
+    assert!(seen.took < A_LIFE, "{:?}", seen.took);
 }
 
 #[test]
@@ -261,7 +271,7 @@ fn something_that_a_dead_worker_left_behind_neither_delays_the_parent_nor_stays(
     let lab = Lab::shell("sleep 60 & echo $! > \"$(dirname \"$0\")/left\"; kill -ABRT $$");
     let seen = lab.run();
     assert_eq!(seen.ending.exit, Exit::Signal(6));
-    assert!(seen.took < Duration::from_secs(1), "{:?}", seen.took);
+    assert!(seen.took < Duration::from_secs(5), "{:?}", seen.took);
     let left: u32 = std::fs::read_to_string(lab.path("left")).unwrap().trim().parse().unwrap();
     assert!(worker_support::gone_within(left, NOTICE));
 }
@@ -273,7 +283,7 @@ fn a_large_job_that_is_never_read_does_not_hang_the_parent() {
     lab.options.load_timeout = Duration::from_millis(300);
     let started = Instant::now();
     assert_eq!(lab.run().ending.exit, Exit::Timeout);
-    assert!(started.elapsed() < Duration::from_secs(2));
+    assert!(started.elapsed() < A_LIFE);
 }
 
 #[test]

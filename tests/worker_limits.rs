@@ -13,6 +13,9 @@ use sweetspot::engine::fake::{Act, Place};
 use sweetspot::worker::protocol::{Event, Job};
 use worker_support::{Lab, SWEETSPOT, gone_within, name};
 
+/// Far more than a death takes, and far less than something that does not come at all: the machine may be busy.
+const SOON: Duration = Duration::from_secs(5);
+
 fn hanging() -> Lab {
     Lab::breaking(Place::Append(1), Act::Hang { honours_abort: true })
 }
@@ -105,7 +108,7 @@ fn a_worker_whose_parent_is_killed_dies_although_its_stdin_stays_open() {
     assert_ne!(by_hand.child.id(), by_hand.worker);
     by_hand.child.kill().unwrap();
     // stdin is still held here, so that only the kernel's signal can have ended it.
-    assert!(gone_within(by_hand.worker, Duration::from_millis(500)));
+    assert!(gone_within(by_hand.worker, SOON));
     by_hand.child.wait().unwrap();
 }
 
@@ -119,7 +122,7 @@ fn a_worker_whose_parent_is_gone_already_does_not_even_start() {
 fn a_worker_that_waits_for_its_job_ends_with_its_stdin() {
     let mut by_hand = start(worker());
     drop(by_hand.child.stdin.take());
-    assert!(gone_within(by_hand.worker, Duration::from_millis(500)));
+    assert!(gone_within(by_hand.worker, SOON));
     assert_eq!(by_hand.child.wait().unwrap().code(), Some(1));
 }
 
@@ -130,7 +133,7 @@ fn a_worker_at_work_stops_when_its_stdin_ends() {
     by_hand.wait_for("task_started");
     drop(by_hand.child.stdin.take());
     by_hand.wait_for("task_failed");
-    assert!(gone_within(by_hand.worker, Duration::from_secs(1)));
+    assert!(gone_within(by_hand.worker, SOON));
     by_hand.child.wait().unwrap();
 }
 
@@ -142,7 +145,7 @@ fn a_worker_whose_engine_hangs_ends_all_the_same_when_its_stdin_ends() {
     let started = Instant::now();
     drop(by_hand.child.stdin.take());
     by_hand.child.wait().unwrap();
-    assert!((2..4).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
+    assert!((2..10).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
 }
 
 #[test]
@@ -152,7 +155,7 @@ fn a_worker_that_nobody_listens_to_ends() {
     let mut line = serde_json::to_vec(&hanging().job).unwrap();
     line.push(b'\n');
     child.stdin.as_mut().unwrap().write_all(&line).unwrap();
-    assert!(gone_within(worker, Duration::from_secs(1)));
+    assert!(gone_within(worker, SOON));
     child.wait().unwrap();
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::as_f64;
 use super::vitals::{Snapshot, Vitals};
+use crate::stats::mean;
 
 /// Other load above this share of all CPUs is told.
 const OTHER_LOAD_PERCENT: f64 = 10.0;
@@ -191,10 +192,6 @@ fn other_load(first: &Snapshot, last: &Snapshot) -> Option<f64> {
     let busy = growth(from.busy_ticks, to.busy_ticks)?;
     let own = growth(from.own_ticks, to.own_ticks)?;
     Some((as_f64(busy.saturating_sub(own)) / as_f64(all) * 100.0).min(100.0))
-}
-
-fn mean(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / as_f64(values.len() as u64))
 }
 
 fn largest_fall_percent(values: &[f64]) -> Option<f64> {

@@ -13,8 +13,6 @@
 //!
 //! Left out on purpose: judging a measurement by it; the reports only show what was there.
 
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -37,14 +35,6 @@ pub struct Vitals {
     pub process: Option<ProcessMemory>,
     /// Graphics processors, in the driver's order.
     pub gpus: Vec<GpuVitals>,
-}
-
-impl Vitals {
-    /// Reads them now, with the memory of process `pid`.
-    #[must_use]
-    pub fn sample(pid: u32) -> Self {
-        Snapshot::take(pid).vitals
-    }
 }
 
 /// RAM that a process takes.
@@ -125,37 +115,6 @@ impl Snapshot {
     }
 }
 
-/// Takes snapshots from a thread of its own while something long runs, so that a dip in the middle is seen too.
-#[derive(Debug)]
-pub struct VitalsSampler {
-    stop: Sender<()>,
-    thread: JoinHandle<Vec<Snapshot>>,
-}
-
-impl VitalsSampler {
-    /// Starts: one snapshot now and one every `period`. A period of a second or more costs nothing that can be measured.
-    #[must_use]
-    pub fn start(pid: u32, period: Duration) -> Self {
-        let (stop, stopped) = mpsc::channel();
-        let thread = std::thread::spawn(move || {
-            let mut snapshots = vec![Snapshot::take(pid)];
-            while stopped.recv_timeout(period) == Err(RecvTimeoutError::Timeout) {
-                snapshots.push(Snapshot::take(pid));
-            }
-            snapshots.push(Snapshot::take(pid));
-            snapshots
-        });
-        Self { stop, thread }
-    }
-
-    /// Stops after a last snapshot; all of them, oldest first, at least two.
-    #[must_use]
-    pub fn finish(self) -> Vec<Snapshot> {
-        drop(self.stop);
-        self.thread.join().unwrap_or_default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,29 +122,18 @@ mod tests {
     #[test]
     fn a_snapshot_knows_the_memory_of_the_watched_process() {
         let ballast = std::hint::black_box(vec![1_u8; 32 << 20]);
-        let process = Vitals::sample(std::process::id()).process.expect("this process exists");
+        let process = Snapshot::take(std::process::id()).vitals.process.expect("this process exists");
         assert!(process.rss_bytes >= ballast.len() as u64, "{process:?}");
         assert!(process.rss_peak_bytes.is_none_or(|peak| peak >= process.rss_bytes), "{process:?}");
     }
 
     #[test]
     fn a_process_that_is_gone_has_no_memory_and_the_rest_is_read_all_the_same() {
-        let vitals = Vitals::sample(u32::MAX - 1);
+        let vitals = Snapshot::take(u32::MAX - 1).vitals;
         assert_eq!(vitals.process, None);
-        assert_eq!(vitals.swap_used_bytes.is_some(), Vitals::sample(std::process::id()).swap_used_bytes.is_some());
-    }
-
-    #[test]
-    fn a_sampler_gives_the_first_and_the_last_moment_even_when_stopped_at_once() {
-        let snapshots = VitalsSampler::start(std::process::id(), Duration::from_hours(1)).finish();
-        assert_eq!(snapshots.len(), 2);
-        assert!(snapshots[0].at <= snapshots[1].at);
-    }
-
-    #[test]
-    fn a_sampler_takes_snapshots_in_between() {
-        let sampler = VitalsSampler::start(std::process::id(), Duration::from_millis(1));
-        std::thread::sleep(Duration::from_millis(100));
-        assert!(sampler.finish().len() > 2);
+        assert_eq!(
+            vitals.swap_used_bytes.is_some(),
+            Snapshot::take(std::process::id()).vitals.swap_used_bytes.is_some()
+        );
     }
 }

@@ -81,7 +81,8 @@ pub fn buffer_bytes(last_level_cache_bytes: Option<u64>, available_bytes: u64) -
 }
 
 fn result(times: &[Duration], bytes: f64, threads: u32) -> Bandwidth {
-    let rates = Rates::of(times.iter().map(|time| bytes / time.as_secs_f64().max(1e-9) / 1e9).collect());
+    let rates: Vec<f64> = times.iter().map(|time| bytes / time.as_secs_f64().max(1e-9) / 1e9).collect();
+    let rates = Rates::of(&rates);
     Bandwidth {
         best_gb_per_second: rates.best,
         median_gb_per_second: rates.median,

@@ -15,6 +15,8 @@ pub use bandwidth::Bandwidth;
 pub use roofline::Roofline;
 pub use throughput::Throughput;
 
+use crate::stats;
+
 /// Best, median and spread of a rate over repetitions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Rates {
@@ -26,15 +28,10 @@ struct Rates {
 
 impl Rates {
     /// Of at least one rate. The spread is from the lowest to the highest, in percent of the median.
-    fn of(mut rates: Vec<f64>) -> Self {
-        rates.sort_by(f64::total_cmp);
-        let (lowest, best) = (rates.first().copied().unwrap_or(0.0), rates.last().copied().unwrap_or(0.0));
-        let middle = rates.len() / 2;
-        let median = match rates.len() {
-            0 => 0.0,
-            n if n % 2 == 1 => rates[middle],
-            _ => f64::midpoint(rates[middle - 1], rates[middle]),
-        };
+    fn of(rates: &[f64]) -> Self {
+        let lowest = rates.iter().copied().reduce(f64::min).unwrap_or(0.0);
+        let best = rates.iter().copied().reduce(f64::max).unwrap_or(0.0);
+        let median = stats::median(rates).unwrap_or(0.0);
         let spread_percent = if median > 0.0 { (best - lowest) / median * 100.0 } else { 0.0 };
         Self { best, median, spread_percent, repetitions: u32::try_from(rates.len()).unwrap_or(u32::MAX) }
     }
@@ -100,11 +97,11 @@ mod tests {
 
     #[test]
     fn best_median_and_spread_of_rates() {
-        let rates = Rates::of(vec![8.0, 10.0, 9.0]);
+        let rates = Rates::of(&[8.0, 10.0, 9.0]);
         assert_eq!((rates.best, rates.median, rates.repetitions), (10.0, 9.0, 3));
         assert!((rates.spread_percent - 200.0 / 9.0).abs() < 1e-9);
-        assert!((Rates::of(vec![1.0, 2.0]).median - 1.5).abs() < 1e-12);
-        assert_eq!(Rates::of(Vec::new()), Rates { best: 0.0, median: 0.0, spread_percent: 0.0, repetitions: 0 });
+        assert!((Rates::of(&[1.0, 2.0]).median - 1.5).abs() < 1e-12);
+        assert_eq!(Rates::of(&[]), Rates { best: 0.0, median: 0.0, spread_percent: 0.0, repetitions: 0 });
     }
 
     #[test]

@@ -85,13 +85,6 @@ pub fn pp_limit_tokens_per_second(flops: f64, n_params_active: u64) -> Option<f6
     (n_params_active > 0 && flops.is_finite() && flops > 0.0).then(|| flops / (2.0 * as_f64(n_params_active)))
 }
 
-/// A measured speed in percent of its limit; `None` when the limit is no positive number or the speed none at all.
-#[must_use]
-pub fn percent_of_limit(tokens_per_second: f64, limit_tokens_per_second: Option<f64>) -> Option<f64> {
-    let limit = limit_tokens_per_second.filter(|limit| limit.is_finite() && *limit > 0.0)?;
-    (tokens_per_second.is_finite() && tokens_per_second >= 0.0).then(|| tokens_per_second / limit * 100.0)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -116,10 +109,7 @@ mod tests {
         for nonsense in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             assert_eq!(tg_limit_tokens_per_second(nonsense, 1, 1), None);
             assert_eq!(pp_limit_tokens_per_second(nonsense, 1), None);
-            assert_eq!(percent_of_limit(1.0, Some(nonsense)), None);
         }
-        assert_eq!(percent_of_limit(f64::NAN, Some(1.0)), None);
-        assert_eq!(percent_of_limit(1.0, None), None);
     }
 
     proptest! {
@@ -128,13 +118,6 @@ mod tests {
             let limit = |kv| tg_limit_tokens_per_second(bandwidth, weights, kv).expect("weights are read");
             prop_assert!(limit(kv + more) <= limit(kv));
             prop_assert!(limit(kv).is_finite() && limit(kv) > 0.0);
-        }
-
-        #[test]
-        fn a_speed_at_its_limit_is_a_hundred_percent(flops in 1e6_f64..1e16, params in 1_u64..1 << 42) {
-            let limit = pp_limit_tokens_per_second(flops, params);
-            let percent = percent_of_limit(limit.expect("a limit"), limit).expect("a percentage");
-            prop_assert!((percent - 100.0).abs() < 1e-9);
         }
 
         #[test]

@@ -78,7 +78,8 @@ fn measure_once(threads: u32) -> Throughput {
         },
     );
     let operations = as_f64(OPERATIONS * u64::from(PER_PASS) * u64::from(threads));
-    let rates = Rates::of(times.iter().map(|time| operations / time.as_secs_f64().max(1e-9) / 1e9).collect());
+    let rates: Vec<f64> = times.iter().map(|time| operations / time.as_secs_f64().max(1e-9) / 1e9).collect();
+    let rates = Rates::of(&rates);
     Throughput {
         best_gflops: rates.best,
         median_gflops: rates.median,

@@ -4,6 +4,7 @@
 //! Left out on purpose: intervals by the t distribution. Times of a computer are skewed and have outliers; a mean ± 2σ
 //! would suggest a symmetry that is not there.
 
+use super::random::SplitMix64;
 use super::{float, median, summary};
 
 /// The confidence that intervals are made for.
@@ -78,7 +79,7 @@ pub fn bootstrap(
     if n < MIN_SAMPLES {
         return None;
     }
-    let mut random = SplitMix(seed);
+    let mut random = SplitMix64::new(seed);
     let mut choice = vec![0; n];
     let results: Option<Vec<f64>> = (0..resamples)
         .map(|_| {
@@ -89,25 +90,6 @@ pub fn bootstrap(
     let sorted = summary::sorted(&results?)?;
     let tail = (1.0 - CONFIDENCE) * 50.0;
     Some(Interval { low: summary::percentile(&sorted, tail), high: summary::percentile(&sorted, 100.0 - tail) })
-}
-
-/// Steele, Lea and Flood's `SplitMix64`: small, and the same on every machine.
-struct SplitMix(u64);
-
-impl SplitMix {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `n`; the multiplication's bias is below n / 2^64.
-    #[allow(clippy::cast_possible_truncation)] // the high half of the product is below n
-    fn below(&mut self, n: usize) -> usize {
-        ((u128::from(self.next()) * n as u128) >> 64) as usize
-    }
 }
 
 #[cfg(test)]
@@ -152,8 +134,8 @@ mod tests {
 
     #[test]
     fn the_median_interval_covers_the_true_median_in_95_percent_of_all_experiments() {
-        let mut random = SplitMix(7);
-        let mut uniform = || float(random.next() >> 11) / float(1 << 53);
+        let mut random = SplitMix64::new(7);
+        let mut uniform = || float(random.next_u64() >> 11) / float(1 << 53);
         let covered = (0..4000)
             .filter(|_| {
                 let samples: Vec<f64> = (0..15).map(|_| -uniform().max(1e-300).ln()).collect(); // exponential: skewed

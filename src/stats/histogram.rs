@@ -1,4 +1,4 @@
-//! Many latencies in little memory: an HDR histogram of nanoseconds with 3 significant digits, which can be merged.
+//! Many latencies in little memory: an HDR histogram of nanoseconds with 3 significant digits.
 
 use hdrhistogram::Histogram as Hdr;
 
@@ -25,14 +25,6 @@ impl Histogram {
         if self.0.record(nanoseconds).is_err() {
             self.0.saturating_record(nanoseconds);
         }
-    }
-
-    /// Adds all latencies of another histogram.
-    ///
-    /// # Panics
-    /// Never: both grow by themselves and count in 64 bits.
-    pub fn merge(&mut self, other: &Self) {
-        self.0.add(&other.0).expect("a histogram that grows takes all values of another");
     }
 
     /// How many latencies.
@@ -97,20 +89,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn merging_is_the_same_as_recording_all(
-            a in prop::collection::vec(1_u64..60_000_000_000, 0..100),
-            b in prop::collection::vec(1_u64..60_000_000_000, 0..100),
-        ) {
-            let mut merged: Histogram = a.iter().copied().collect();
-            merged.merge(&b.iter().copied().collect());
-            let all: Histogram = a.iter().chain(&b).copied().collect();
-            prop_assert_eq!(merged.len(), all.len());
-            for percent in [0.0, 50.0, 95.0, 100.0] {
-                prop_assert_eq!(merged.percentile(percent), all.percentile(percent));
-            }
-        }
-
         #[test]
         fn a_percentile_is_within_a_thousandth_of_the_nearest_rank(
             mut samples in prop::collection::vec(1_u64..60_000_000_000, 1..300),

@@ -48,6 +48,7 @@ impl Lab {
         options.program = Some(SWEETSPOT.into());
         options.load_timeout = Duration::from_secs(20);
         options.stall_timeout = Duration::from_secs(20);
+        options.stop_grace = Duration::from_secs(8);
         Self { job, options, folder }
     }
 
@@ -151,6 +152,12 @@ pub fn task(n_prompt: u32, n_gen: u32) -> profiles::Job {
         seed: 1,
         context: ContextParams::new(n_prompt + n_gen, 1),
     })
+}
+
+/// How many processes the kernel's out-of-memory killer has taken on the whole machine; none where nobody counts.
+pub fn oom_kills() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/vmstat").ok()?;
+    text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
 }
 
 /// Whether there is such a process, dead but not reaped ones included.

@@ -209,25 +209,10 @@ impl Gguf {
         self.get_u64(key)?.try_into().ok()
     }
 
-    /// A floating point number of the metadata.
-    #[must_use]
-    pub fn get_f64(&self, key: &str) -> Option<f64> {
-        self.get(key)?.as_f64()
-    }
-
     /// A truth value of the metadata.
     #[must_use]
     pub fn get_bool(&self, key: &str) -> Option<bool> {
         self.get(key)?.as_bool()
-    }
-
-    /// How many elements an array of the metadata has.
-    #[must_use]
-    pub fn array_len(&self, key: &str) -> Option<u64> {
-        match self.get(key)? {
-            Value::Array(array) => Some(array.len),
-            _ => None,
-        }
     }
 
     /// Reads an array of the metadata from the file, at most its first `max_len` elements; none when there is no such array.

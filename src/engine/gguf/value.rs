@@ -121,16 +121,6 @@ impl Value {
         }
     }
 
-    /// A floating point number of either width.
-    #[must_use]
-    pub fn as_f64(&self) -> Option<f64> {
-        match *self {
-            Self::F32(v) => Some(v.into()),
-            Self::F64(v) => Some(v),
-            _ => None,
-        }
-    }
-
     /// A truth value.
     #[must_use]
     pub fn as_bool(&self) -> Option<bool> {

@@ -82,12 +82,6 @@ impl HeaderWriter {
         self.metadata.extend(values.iter().flat_map(|v| v.to_le_bytes()));
     }
 
-    /// An array of truth values.
-    pub fn bools(&mut self, key: &str, values: &[bool]) {
-        self.start_array(key, ValueType::Bool, values.len());
-        self.metadata.extend(values.iter().map(|&v| u8::from(v)));
-    }
-
     /// A tensor; its place in the file follows from the order.
     pub fn tensor(&mut self, name: &str, dims: &[u64], kind: GgmlType) {
         self.tensors.push((name.to_owned(), dims.to_vec(), kind));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::machine::as_f64;
+use crate::stats;
 
 /// What the text says.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,7 +40,7 @@ pub(super) fn parse(text: &str) -> CpuInfo {
         vendor: first("vendor_id").map(str::to_owned).or_else(|| first("CPU implementer").map(arm_vendor)),
         physical_cores: physical_cores(text),
         logical_cores: (logical > 0).then_some(logical),
-        frequency_mhz: (!clocks.is_empty()).then(|| clocks.iter().sum::<f64>() / as_f64(clocks.len() as u64)),
+        frequency_mhz: stats::mean(&clocks),
         flags: flags.split_whitespace().map(str::to_owned).collect(),
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{line, number, proc, text};
 use crate::machine::as_f64;
 use crate::machine::cpu::{Cache, CacheKind};
+use crate::stats;
 
 const CPUS: &str = "sys/devices/system/cpu";
 
@@ -95,7 +96,7 @@ pub(super) fn clock_files(root: &Path, most: usize) -> Vec<PathBuf> {
 /// Mean over the files of [`clock_files`].
 pub(super) fn mean_clock_mhz(files: &[PathBuf]) -> Option<f64> {
     let clocks: Vec<f64> = files.iter().filter_map(number).map(mhz).collect();
-    (!clocks.is_empty()).then(|| clocks.iter().sum::<f64>() / as_f64(clocks.len() as u64))
+    stats::mean(&clocks)
 }
 
 fn core(root: &Path, cpu: u32) -> PathBuf {
