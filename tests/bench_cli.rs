@@ -64,10 +64,7 @@ fn a_missing_file_is_refused_before_anything_runs() {
     let output = bench(&["-m", "gone.gguf"]);
     assert_eq!(output.status.code(), Some(2));
     let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(
-        stderr.trim(),
-        "sweetspot: -m: 'gone.gguf': no such file or folder; give a .gguf file or a folder of them"
-    );
+    assert_eq!(stderr.trim(), "sweetspot: gone.gguf: no such file or folder; name a .gguf file or a folder of them");
 }
 
 #[test]

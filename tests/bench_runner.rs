@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use sweetspot::cmd::bench::runner::{Out, Runner, Summary};
+use sweetspot::engine::ModelInfo;
 use sweetspot::engine::fake::{Act, Delays, Place, Script};
 use sweetspot::exit_code::Exit;
 use sweetspot::plan::bench_matrix::Parameters;
@@ -63,12 +64,28 @@ fn parameters() -> Parameters {
 struct Bench {
     runtime: tokio::runtime::Runtime,
     folder: tempfile::TempDir,
+    program: PathBuf,
 }
 
 impl Bench {
     fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self { runtime, folder: tempfile::tempdir().unwrap() }
+        Self { runtime, folder: tempfile::tempdir().unwrap(), program: env!("CARGO_BIN_EXE_sweetspot").into() }
+    }
+
+    /// With workers that die of SIGABRT after they said this (a pattern of sed) for the first time.
+    #[cfg(unix)]
+    fn with_workers_that_die_after(said: &str) -> Self {
+        use std::os::unix::fs::PermissionsExt;
+
+        let mut bench = Self::new();
+        let program = bench.folder.path().join("worker.sh");
+        let worker = env!("CARGO_BIN_EXE_sweetspot");
+        let script = format!("#!/bin/sh\n'{worker}' worker | sed '/{said}/q'\nkill -ABRT $$\n");
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        bench.program = program;
+        bench
     }
 
     fn run(
@@ -78,7 +95,7 @@ impl Bench {
         out: Out,
         interrupt: Option<Duration>,
     ) -> anyhow::Result<Summary> {
-        let program = Some(PathBuf::from(env!("CARGO_BIN_EXE_sweetspot")));
+        let program = Some(self.program.clone());
         let options = Options { program, ..Options::new(self.folder.path().join("log")) };
         let runner = Runner::new(EngineChoice::Fake(script), options, Build::this(), false);
         let columns = Columns::of(parameters, 2);
@@ -175,6 +192,42 @@ fn a_worker_that_dies_in_a_test_costs_that_test_alone() {
     assert!(lines[0].starts_with("fake.gguf: pp2: ") && lines[0].contains("signal 6"), "{lines:?}");
     assert!(lines[1].starts_with("fake.gguf: pp4: "), "{lines:?}");
     assert_eq!(summary.exit(), Exit::Success);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_worker_that_dies_between_two_tests_costs_the_next_one_alone() {
+    let p = Parameters { n_prompt: vec![1, 2, 3, 4, 5], n_gen: vec![0], ..parameters() };
+    let (summary, paper) = Bench::with_workers_that_die_after("\"task_done\"").write(Script::default(), &p);
+    assert_eq!(paper.tests(), ["pp1", "pp3", "pp5"]);
+    let lines: Vec<&str> = summary.failures.iter().map(String::as_str).collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].starts_with("fake.gguf: pp2: ") && lines[1].starts_with("fake.gguf: pp4: "), "{lines:?}");
+    assert!(summary.warnings[0].contains("after its last test the worker ended badly"), "{:?}", summary.warnings);
+}
+
+#[cfg(unix)]
+#[test]
+fn workers_that_die_as_soon_as_they_have_loaded_cost_a_test_each_and_the_run_ends() {
+    let (summary, paper) = Bench::with_workers_that_die_after("\"loaded\"").write(Script::default(), &parameters());
+    assert!(paper.tests().is_empty());
+    let lines: Vec<&str> = summary.failures.iter().map(String::as_str).collect();
+    assert!(lines[0].starts_with("fake.gguf: pp8: ") && lines[1].starts_with("fake.gguf: tg4: "), "{lines:?}");
+    assert_eq!(lines.len(), 2, "{lines:?}");
+}
+
+#[test]
+fn synthetic_weights_are_warned_of_once_a_model_and_named_in_the_footer() {
+    let script = Script::default();
+    let script = Script { model: ModelInfo { synthetic: true, ..script.model.clone() }, ..script };
+    let p = Parameters { n_gpu_layers: vec![Some(0), Some(1)], ..parameters() };
+    let (summary, paper) = Bench::new().write(script, &p);
+    let warnings = ["fake.gguf: its weights are synthetic: its speed is real, its words are not"];
+    assert_eq!(summary.warnings, warnings);
+    let footer = "\n\nsynthetic weights, whose speed is real and whose words are not: fake.gguf\n";
+    assert!(paper.read().ends_with(footer), "{}", paper.read());
+    let (summary, paper) = Bench::new().write(Script::default(), &parameters());
+    assert!(summary.warnings.is_empty() && !paper.read().contains("synthetic"));
 }
 
 #[cfg(unix)]

@@ -239,3 +239,31 @@ fn a_template_that_fails_is_a_failed_outcome_with_the_models_name_and_the_line()
     let reason = ended(&program).remove(0).1;
     assert!(reason.contains("Tiny llama") && reason.contains("line "), "{reason}");
 }
+
+#[test]
+fn a_profile_named_twice_runs_once() {
+    let program = Program::new();
+    let model = synthetic(program.folder.path(), "tiny", Quant::Q4_0);
+    let ran =
+        program.sweetspot(&["run", "--dry-run", "--profiles", "interactive,interactive", model.to_str().unwrap()]);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    assert!(ran.stdout.trim().ends_with("would run interactive"), "{}", ran.stdout);
+}
+
+#[test]
+fn runs_that_begin_together_have_a_folder_each() {
+    let program = Program::new();
+    let model = synthetic(program.folder.path(), "tiny", Quant::Q4_0);
+    let begin = || {
+        let mut command = program.command();
+        command.args(["run", "--config", "quick.toml"]).arg(&model);
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap()
+    };
+    let runs: Vec<_> = (0..6).map(|_| begin()).collect();
+    for mut run in runs {
+        assert!(run.wait().unwrap().success());
+    }
+    let folders: Vec<_> = fs::read_dir(program.path("results")).unwrap().map(|f| f.unwrap().path()).collect();
+    assert_eq!(folders.len(), 6, "{folders:?}");
+    assert!(folders.iter().all(|folder| folder.join("report.json").exists()), "{folders:?}");
+}

@@ -86,7 +86,7 @@ pub struct Args {
 /// # Errors
 /// Wrong arguments, or output that cannot be written. A model that cannot be measured is a line on stderr.
 pub fn run(args: Args) -> anyhow::Result<Exit> {
-    let default_threads = crate::machine::Machine::detect().default_threads();
+    let default_threads = crate::machine::default_threads();
     let parameters = arguments::parameters(&args, default_threads)?;
     let groups = arguments::groups(&parameters)?;
     let columns = Columns::of(&parameters, default_threads);
@@ -95,11 +95,19 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     let log = LogPlace::new(args.log).context("no place for the worker's log; name a file with --log")?;
     let runner = Runner::new(EngineChoice::Llama, Options::new(log.path().to_owned()), Build::this(), args.progress);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let summary = runtime.block_on(async { runner.run(&groups, &mut printers, interrupt::watch()).await })?;
+    let summary = match runtime.block_on(async { runner.run(&groups, &mut printers, interrupt::watch()).await }) {
+        // A reader that has seen enough, such as `head`, is no failure.
+        Err(error) if reader_has_gone(&error) => return Ok(Exit::Success),
+        ended => ended?,
+    };
     if !summary.failures.is_empty() {
         eprintln!("sweetspot: llama.cpp's log: {}", log.keep().display());
     }
     Ok(summary.exit())
+}
+
+fn reader_has_gone(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 fn printer(format: Format, columns: Columns, out: runner::Out) -> Printer<runner::Out> {

@@ -14,9 +14,11 @@ pub struct Args {
 /// Prints the completion script to stdout.
 ///
 /// # Errors
-/// None.
-#[allow(clippy::needless_pass_by_value, clippy::unnecessary_wraps)] // every command has the same signature
+/// When the output cannot be written.
+#[allow(clippy::needless_pass_by_value)] // every command has the same signature
 pub fn run(args: Args) -> anyhow::Result<Exit> {
-    clap_complete::generate(args.shell, &mut crate::cli::Cli::command(), "sweetspot", &mut std::io::stdout());
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut crate::cli::Cli::command(), "sweetspot", &mut script);
+    super::out::print(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Success)
 }

@@ -1,7 +1,5 @@
 //! `sweetspot machine`: what this machine is and what it can do at most.
 
-use std::io::{ErrorKind, Write};
-
 use anyhow::Context;
 use clap::ValueEnum;
 
@@ -63,11 +61,8 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         Format::Text => sheet.text(usize::from(columns())),
         Format::Json => serde_json::to_string_pretty(&sheet).context("the machine's sheet as JSON")? + "\n",
     };
-    match std::io::stdout().write_all(text.as_bytes()) {
-        // A reader that has seen enough, such as `head`, is no failure.
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("writing to standard output"),
-        _ => Ok(Exit::Success),
-    }
+    super::out::print(&text)?;
+    Ok(Exit::Success)
 }
 
 /// What the engine was built with; a machine is described without it, too.

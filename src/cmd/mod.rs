@@ -4,6 +4,7 @@ pub mod bench;
 pub mod completions;
 mod interrupt;
 pub mod machine;
+pub mod out;
 pub mod report;
 pub mod run;
 pub mod synth;

@@ -1,6 +1,5 @@
 //! `sweetspot report`: builds the reports of a run again, from its folder alone, and prints its table.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use crate::exit_code::{Exit, UsageError};
@@ -27,7 +26,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     let folder = RunFolder::read(&args.folder).map_err(|error| UsageError::new(error.to_string()))?;
     let view = View::of(folder);
     let written = report::write_all(&view, &args.folder, &args.format);
-    print(&terminal::render(&view, Look::of_stdout()))?;
+    super::out::print(&terminal::render(&view, Look::of_stdout()))?;
     for path in &written.paths {
         eprintln!("wrote {}", path.display());
     }
@@ -37,12 +36,4 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         eprintln!("sweetspot: {error:#}");
     }
     first.map_or(Ok(Exit::Success), Err)
-}
-
-/// A reader that closed the pipe early (`| head`) has seen what it wanted.
-fn print(text: &str) -> anyhow::Result<()> {
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
 }

@@ -106,7 +106,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     };
     let plan = matrix::plan(found, &profiles, &config, &prompts, &limits);
     if args.dry_run {
-        print!("{}", dry_run(&plan));
+        super::out::print(&dry_run(&plan))?;
         return Ok(Exit::Success);
     }
     let workers = Workers {
@@ -126,7 +126,10 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
 
 async fn measure(args: &Args, mut run_file: RunFile, plan: &[PlannedCell], workers: &Workers) -> anyhow::Result<Exit> {
     let cancel = super::interrupt::watch();
-    let folder = args.out.clone().unwrap_or_else(|| Path::new("results").join(run_file.folder_name()));
+    let folder = match &args.out {
+        Some(folder) => folder.clone(),
+        None => new_folder(Path::new("results"), &run_file.folder_name())?,
+    };
     let mut checkpoint = Checkpoint::create(&folder, &run_file)?;
     let begun = std::time::Instant::now();
     let ended = lab::run(plan, workers, &mut checkpoint, cancel).await;
@@ -142,6 +145,23 @@ async fn measure(args: &Args, mut run_file: RunFile, plan: &[PlannedCell], worke
         _ if ended.measured > 0 => Exit::Success,
         _ => Exit::Nothing,
     })
+}
+
+/// Makes a folder of this name, or of this name with a number where runs began within the same second.
+fn new_folder(parent: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    let context =
+        |folder: &Path| format!("{}: the run's folder cannot be made; name another with --out", folder.display());
+    std::fs::create_dir_all(parent).with_context(|| context(parent))?;
+    let mut folder = parent.join(name);
+    for number in 2_u32.. {
+        // Unlike a look beforehand, create_dir tells of a folder that another run made just now.
+        match std::fs::create_dir(&folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            made => return made.with_context(|| context(&folder)).map(|()| folder),
+        }
+        folder = parent.join(format!("{name}-{number}"));
+    }
+    anyhow::bail!(context(parent))
 }
 
 fn run_file(config: &Config, machine: Machine, engine: EngineInfo, plan: &[PlannedCell]) -> anyhow::Result<RunFile> {
@@ -186,7 +206,14 @@ fn profile_names(given: &[String]) -> anyhow::Result<Vec<ProfileName>> {
             UsageError::new(format!("--profiles: no profile '{name}'; there are: {}", names.join(", ")))
         })
     };
-    given.iter().map(name_of).collect()
+    let mut names = Vec::new();
+    for name in given {
+        let name = name_of(name)?;
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    Ok(names)
 }
 
 /// Defaults, then the file, then the command line.
@@ -259,4 +286,25 @@ fn dry_run(plan: &[PlannedCell]) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_is_taken_gets_a_number() {
+        let parent = tempfile::tempdir().unwrap();
+        let results = parent.path().join("results");
+        let names = [(); 3].map(|()| new_folder(&results, "now").unwrap());
+        assert_eq!(names, ["now", "now-2", "now-3"].map(|name| results.join(name)));
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named_and_ends_the_search() {
+        let parent = tempfile::tempdir().unwrap();
+        std::fs::write(parent.path().join("results"), "").unwrap();
+        let error = new_folder(&parent.path().join("results"), "now").unwrap_err();
+        assert!(error.to_string().ends_with("results: the run's folder cannot be made; name another with --out"));
+    }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::out;
 use crate::engine::quantize::{self, Quant};
 use crate::engine::synth::{self, Plan, Source, Spec, SynthError};
 use crate::exit_code::{Exit, UsageError};
@@ -65,7 +66,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     });
     bar.iter().for_each(ProgressBar::finish_and_clear);
     result.map_err(report)?;
-    println!("{}: {}, {}, synthetic weights", output.display(), plan.name(), sizes(&plan));
+    out::print(&format!("{}: {}, {}, synthetic weights\n", output.display(), plan.name(), sizes(&plan)))?;
     Ok(Exit::Success)
 }
 
@@ -99,11 +100,12 @@ fn sizes(plan: &Plan) -> String {
 }
 
 fn list() -> anyhow::Result<Exit> {
-    println!("{:<16} {:<9} {:>6} {:>7} {:>9}  size as Q4_K_M", "shape", "arch", "layers", "width", "context");
+    let mut text =
+        format!("{:<16} {:<9} {:>6} {:>7} {:>9}  size as Q4_K_M\n", "shape", "arch", "layers", "width", "context");
     for shape in catalog::shapes() {
         let plan = synth::plan(&Spec::of_shape(shape, Quant::Q4KM))?;
-        println!(
-            "{:<16} {:<9} {:>6} {:>7} {:>9}  {}",
+        text += &format!(
+            "{:<16} {:<9} {:>6} {:>7} {:>9}  {}\n",
             shape.name,
             shape.architecture.name(),
             shape.n_layer,
@@ -113,6 +115,7 @@ fn list() -> anyhow::Result<Exit> {
         );
     }
     let quants: Vec<_> = Quant::ALL.iter().map(|q| q.name()).collect();
-    println!("\nquantizations: {}", quants.join(" "));
+    text += &format!("\nquantizations: {}\n", quants.join(" "));
+    out::print(&text)?;
     Ok(Exit::Success)
 }

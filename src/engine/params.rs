@@ -135,13 +135,13 @@ pub enum FlashAttention {
 impl std::str::FromStr for FlashAttention {
     type Err = String;
 
-    /// llama.cpp's words: `on`, `off`, `auto`, and the numbers that llama-bench takes.
+    /// llama.cpp's words, and the numbers that llama-bench takes and prints.
     fn from_str(s: &str) -> Result<Self, String> {
         match s {
             "auto" | "-1" => Ok(Self::Auto),
-            "off" | "0" => Ok(Self::Off),
-            "on" | "1" => Ok(Self::On),
-            _ => Err(format!("'{s}' is not on, off or auto")),
+            "off" | "disabled" | "false" | "0" => Ok(Self::Off),
+            "on" | "enabled" | "true" | "1" => Ok(Self::On),
+            _ => Err(format!("unknown mode '{s}'; one of on, off, auto")),
         }
     }
 }

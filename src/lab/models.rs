@@ -9,21 +9,36 @@ use crate::exit_code::UsageError;
 use crate::lab::outcome::Cell;
 use crate::plan::matrix::{Found, model_name};
 
-/// Finds every model that the arguments name, in their order, each file once.
+/// Finds every model that the arguments name, in their order, each once.
+///
+/// # Errors
+/// As [`files`].
+pub fn find(models: &[PathBuf]) -> anyhow::Result<Vec<Found>> {
+    Ok(files(models)?.iter().map(|path| inspect(path)).collect())
+}
+
+/// The files to load for these arguments, in their order, each once: a file, or a folder's models by name. Any part of a split
+/// model stands for its first part, which is what llama.cpp loads. Projectors of vision models (`mmproj…`) in a folder have
+/// no tokens to measure: they are left out with a line on stderr.
 ///
 /// # Errors
 /// A [`UsageError`] for an argument that is neither a file nor a folder with GGUF files in it.
-pub fn find(models: &[PathBuf]) -> anyhow::Result<Vec<Found>> {
+pub fn files(arguments: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut seen = BTreeSet::new();
-    let mut found = Vec::new();
-    for argument in models {
-        for path in files_of(argument)? {
+    let mut files = Vec::new();
+    for argument in arguments {
+        for path in files_of(argument)?.into_iter().map(first_part) {
             if seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())) {
-                found.push(inspect(&path));
+                files.push(path);
             }
         }
     }
-    Ok(found)
+    Ok(files)
+}
+
+/// The first part of a split model, whether it is there or not: what is missing is said when the model is opened.
+fn first_part(path: PathBuf) -> PathBuf {
+    Part::of(&path).and_then(|part| part.all().into_iter().next()).unwrap_or(path)
 }
 
 fn files_of(argument: &Path) -> anyhow::Result<Vec<PathBuf>> {
@@ -32,26 +47,34 @@ fn files_of(argument: &Path) -> anyhow::Result<Vec<PathBuf>> {
         return Ok(vec![argument.to_owned()]);
     }
     if !argument.is_dir() {
-        let hint = if argument.extension().is_some_and(|e| e == "gguf") {
-            "check the path"
-        } else {
-            "a MODEL is a .gguf file or a folder of them"
-        };
-        return Err(UsageError::new(format!("{shown}: no such file or folder; {hint}")));
+        let what = if argument.exists() { "neither a file nor a folder" } else { "no such file or folder" };
+        return Err(UsageError::new(format!("{shown}: {what}; name a .gguf file or a folder of them")));
     }
-    let entries = std::fs::read_dir(argument).map_err(|e| UsageError::new(format!("{shown}: cannot be read: {e}")))?;
-    let mut files: Vec<_> = entries.filter_map(|e| Some(e.ok()?.path())).filter(|p| is_model_file(p)).collect();
-    files.sort();
+    let unreadable = |e| UsageError::new(format!("{shown}: cannot be read: {e}"));
+    let mut files = Vec::new();
+    for entry in argument.read_dir().map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if is_projector(&path) {
+            eprintln!("sweetspot: {}: left out: a projector for images has no tokens to measure", path.display());
+        } else if is_gguf(&path) {
+            files.push(path);
+        }
+    }
     if files.is_empty() {
         return Err(UsageError::new(format!("{shown}: no .gguf file in this folder; name a file or another folder")));
     }
+    files.sort();
     Ok(files)
 }
 
-/// A GGUF file by its name; of a split model the first part stands for all.
-fn is_model_file(path: &Path) -> bool {
-    let is_gguf = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf"));
-    is_gguf && path.is_file() && Part::of(path).is_none_or(|part| part.number == 1)
+/// A GGUF file by its name.
+fn is_gguf(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf")) && path.is_file()
+}
+
+fn is_projector(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    name.starts_with("mmproj") && is_gguf(path)
 }
 
 fn inspect(path: &Path) -> Found {
@@ -94,13 +117,50 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for (argument, says) in [
             (folder.path().to_owned(), "no .gguf file in this folder"),
-            (folder.path().join("x.gguf"), "no such file or folder; check the path"),
-            (folder.path().join("llama"), "a MODEL is a .gguf file or a folder"),
+            (folder.path().join("x.gguf"), "x.gguf: no such file or folder; name a .gguf file or a folder of them"),
         ] {
             let error = find(&[argument]).unwrap_err();
             assert!(error.to_string().contains(says), "{error}");
             assert_eq!(crate::exit_code::of(&error), crate::exit_code::Exit::Usage);
         }
+    }
+
+    /// The files' names that an empty file of each of `there` gives, when `named` are the arguments.
+    fn names(there: &[&str], named: &[&str]) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        for name in there {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let arguments: Vec<_> = named.iter().map(|name| folder.path().join(name)).collect();
+        let files = files(&arguments).unwrap();
+        files.iter().map(|f| f.file_name().unwrap().to_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_folder_is_its_models_without_projectors_and_other_files() {
+        let there =
+            ["b.gguf", "a.GGUF", "c-00001-of-00002.gguf", "c-00002-of-00002.gguf", "mmproj-b.gguf", "notes.txt"];
+        assert_eq!(names(&there, &["."]), ["a.GGUF", "b.gguf", "c-00001-of-00002.gguf"]);
+        assert_eq!(names(&there, &["mmproj-b.gguf"]), ["mmproj-b.gguf"], "who names it wants it");
+    }
+
+    #[test]
+    fn any_part_of_a_split_model_is_its_first_one_and_all_together_are_one_model() {
+        let there = ["c-00001-of-00003.gguf", "c-00002-of-00003.gguf", "c-00003-of-00003.gguf", "d.gguf"];
+        assert_eq!(names(&there, &["c-00003-of-00003.gguf"]), ["c-00001-of-00003.gguf"]);
+        let all = ["d.gguf", "c-00002-of-00003.gguf", "c-00001-of-00003.gguf", "."];
+        assert_eq!(names(&there, &all), ["d.gguf", "c-00001-of-00003.gguf"]);
+    }
+
+    #[test]
+    fn a_folder_that_lacks_a_first_part_has_a_model_that_says_what_is_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["c-00002-of-00003.gguf", "c-00003-of-00003.gguf"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let found = find(&[folder.path().to_owned()]).unwrap();
+        assert_eq!(found.len(), 1);
+        assert!(found[0].broken.as_ref().unwrap().contains("c-00001-of-00003.gguf"), "{:?}", found[0].broken);
     }
 
     #[test]

@@ -132,12 +132,7 @@ impl Machine {
     /// same, but does not see a container's CPU quota. At least 1.
     #[must_use]
     pub fn default_threads(&self) -> u32 {
-        let mut threads = self.cpu.physical_cores.unwrap_or(self.cpu.logical_cores);
-        if let Some(limits) = &self.limits {
-            threads = threads.min(limits.cpus_allowed.unwrap_or(threads));
-            threads = threads.min(limits.whole_cpus().unwrap_or(threads));
-        }
-        threads.max(1)
+        threads_for(&self.cpu, self.limits.as_ref())
     }
 
     /// RAM that this process could ever have: the machine's, or a container's limit where that is less.
@@ -146,6 +141,21 @@ impl Machine {
         let limit = self.limits.as_ref().and_then(|limits| limits.memory_limit_bytes);
         limit.map_or(self.memory.total_bytes, |limit| limit.min(self.memory.total_bytes))
     }
+}
+
+/// [`Machine::default_threads`] of this machine without [`Machine::detect`], which also wakes the drivers of the GPUs.
+#[must_use]
+pub fn default_threads() -> u32 {
+    threads_for(&platform::cpu(), platform::limits().as_ref())
+}
+
+fn threads_for(cpu: &Cpu, limits: Option<&Limits>) -> u32 {
+    let mut threads = cpu.physical_cores.unwrap_or(cpu.logical_cores);
+    if let Some(limits) = limits {
+        threads = threads.min(limits.cpus_allowed.unwrap_or(threads));
+        threads = threads.min(limits.whole_cpus().unwrap_or(threads));
+    }
+    threads.max(1)
 }
 
 /// What the operating system says of itself; a part of [`Machine`].

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::clock::Clock;
 use super::{Metric, ProfileError, Progress, Rig};
 use crate::engine::{ContextParams, EngineError, ModelInfo, Session, Token};
+use crate::stats::{Summary, float};
 
 /// One test: `n_prompt` tokens at once, then `n_gen` tokens one by one, with `n_depth` tokens already in the cache.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +37,12 @@ pub struct Job {
 }
 
 impl Job {
+    /// llama-bench's name of the test.
+    #[must_use]
+    pub fn name(&self) -> String {
+        test_name(self.n_prompt, self.n_gen, self.n_depth, Part::Whole)
+    }
+
     /// The context size that a test needs, in tokens.
     #[must_use]
     pub fn n_ctx_needed(n_prompt: u32, n_gen: u32, n_depth: u32) -> u64 {
@@ -60,6 +67,19 @@ pub struct Samples {
     pub gen_ns: Vec<u64>,
 }
 
+/// llama-bench's name of a test or of a part of it: `pp512`, `tg128`, `pp512+tg128 @ d4096`. The depth is the whole test's.
+#[must_use]
+pub fn test_name(n_prompt: u32, n_gen: u32, n_depth: u32, part: Part) -> String {
+    let whole = match (part, n_prompt, n_gen) {
+        (Part::Prompt, ..) => return format!("pp{n_prompt}"),
+        (Part::Generation, ..) => return format!("tg{n_gen}"),
+        (Part::Whole, _, 0) => format!("pp{n_prompt}"),
+        (Part::Whole, 0, _) => format!("tg{n_gen}"),
+        (Part::Whole, ..) => format!("pp{n_prompt}+tg{n_gen}"),
+    };
+    if n_depth == 0 { whole } else { format!("{whole} @ d{n_depth}") }
+}
+
 /// The part of a test that a speed is wanted of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -72,6 +92,12 @@ pub enum Part {
 }
 
 impl Samples {
+    /// llama-bench's name of the test or of a part of it.
+    #[must_use]
+    pub fn test_name(&self, part: Part) -> String {
+        test_name(self.n_prompt, self.n_gen, self.n_depth, part)
+    }
+
     /// Tokens that a part processes in one repetition.
     #[must_use]
     pub fn tokens(&self, part: Part) -> u64 {
@@ -96,10 +122,9 @@ impl Samples {
 
     /// Tokens per second of each repetition. A repetition too short for the clock counts as one nanosecond.
     #[must_use]
-    #[allow(clippy::cast_precision_loss)] // exact up to 2^53 ns, about 104 days
     pub fn rates(&self, part: Part) -> Vec<f64> {
-        let tokens = self.tokens(part) as f64;
-        self.nanos(part).into_iter().map(|ns| 1e9 * tokens / ns.max(1) as f64).collect()
+        let tokens = float(self.tokens(part));
+        self.nanos(part).into_iter().map(|ns| 1e9 * tokens / float(ns.max(1))).collect()
     }
 }
 
@@ -118,7 +143,7 @@ pub fn run(job: &Job, rig: &mut Rig<'_>) -> Result<Samples, ProfileError> {
         (rig.progress)(progress(0, 1, "warm-up runs"));
         warm_up(job, &mut *session, &mut random)?;
     }
-    let mut depth = Depth { n_depth: job.n_depth, snapshot: None };
+    let mut depth = Depth { n_depth: job.n_depth, comes_again: job.repetitions > 1, snapshot: None };
     let mut samples = Samples {
         n_prompt: job.n_prompt,
         n_gen: job.n_gen,
@@ -139,7 +164,7 @@ pub fn run(job: &Job, rig: &mut Rig<'_>) -> Result<Samples, ProfileError> {
     Ok(samples)
 }
 
-/// Tokens per second: mean and standard deviation over the repetitions, of each part that the test has.
+/// Tokens per second: mean and standard deviation (n − 1) over the repetitions, of each part that the test has.
 #[must_use]
 pub fn metrics(samples: &Samples) -> Vec<Metric> {
     let parts = [
@@ -149,30 +174,11 @@ pub fn metrics(samples: &Samples) -> Vec<Metric> {
     ];
     let mut metrics = Vec::new();
     for (name, part, _) in parts.into_iter().filter(|(_, _, there)| *there) {
-        let rates = samples.rates(part);
-        metrics.push(Metric { name: name.to_owned(), value: mean(&rates) });
-        metrics.push(Metric { name: format!("{name}_stddev"), value: standard_deviation(&rates) });
+        let summary = Summary::of(&samples.rates(part));
+        metrics.push(Metric { name: name.to_owned(), value: summary.map(|s| s.mean) });
+        metrics.push(Metric { name: format!("{name}_stddev"), value: summary.and_then(|s| s.stdev) });
     }
     metrics
-}
-
-/// Arithmetic mean; none of nothing.
-#[must_use]
-#[allow(clippy::cast_precision_loss)] // as many values as repetitions
-pub fn mean(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-}
-
-/// Standard deviation of a sample (n − 1); 0 of one value, as llama-bench prints it; none of nothing.
-#[must_use]
-#[allow(clippy::cast_precision_loss)] // as many values as repetitions
-pub fn standard_deviation(values: &[f64]) -> Option<f64> {
-    let mean = mean(values)?;
-    if values.len() == 1 {
-        return Some(0.0);
-    }
-    let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-    Some((squares / (values.len() - 1) as f64).sqrt())
 }
 
 fn check(job: &Job) -> Result<(), ProfileError> {
@@ -258,6 +264,8 @@ fn nanos(duration: Duration) -> u64 {
 /// The tokens that are in the cache before the clock starts: computed once, then restored.
 struct Depth {
     n_depth: u32,
+    /// A copy of the cache may be as large as the cache: none is made for a single repetition.
+    comes_again: bool,
     snapshot: Option<Vec<u8>>,
 }
 
@@ -274,7 +282,9 @@ impl Depth {
             session.clear(); // what a refused restore leaves behind is not to be measured on
         }
         append_prompt(&random.sequence(self.n_depth), session)?;
-        self.snapshot = Some(session.snapshot());
+        if self.comes_again {
+            self.snapshot = Some(session.snapshot());
+        }
         Ok(())
     }
 }

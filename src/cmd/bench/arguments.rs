@@ -2,11 +2,11 @@
 //! flag, as llama.cpp's users spell it.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use super::Args;
-use crate::engine::gguf::Part;
-use crate::engine::{FlashAttention, KvType};
 use crate::exit_code::UsageError;
+use crate::lab;
 use crate::plan::bench_matrix::{Group, Parameters, range};
 
 /// Reads the arguments; a test without `-t` uses `default_threads`.
@@ -22,9 +22,9 @@ pub fn parameters(args: &Args, default_threads: u32) -> anyhow::Result<Parameter
         n_depth: list("-d", &args.n_depth, defaults.n_depth, range::parse)?,
         n_batch: list("-b", &args.batch_size, defaults.n_batch, range::parse)?,
         n_ubatch: list("-ub", &args.ubatch_size, defaults.n_ubatch, range::parse)?,
-        type_k: list("-ctk", &args.cache_type_k, defaults.type_k, kv_types)?,
-        type_v: list("-ctv", &args.cache_type_v, defaults.type_v, kv_types)?,
-        flash_attention: list("-fa", &args.flash_attn, defaults.flash_attention, flash_attention)?,
+        type_k: list("-ctk", &args.cache_type_k, defaults.type_k, words)?,
+        type_v: list("-ctv", &args.cache_type_v, defaults.type_v, words)?,
+        flash_attention: list("-fa", &args.flash_attn, defaults.flash_attention, words)?,
         n_threads: list("-t", &args.threads, defaults.n_threads, range::parse)?,
         n_gpu_layers: list("-ngl", &args.n_gpu_layers, defaults.n_gpu_layers, range::parse_or_all)?,
         repetitions: args.repetitions,
@@ -70,68 +70,25 @@ fn pair(text: &str) -> Result<(u32, u32), String> {
     Ok((number(prompt)?, number(generation)?))
 }
 
-fn kv_types(text: &str) -> Result<Vec<KvType>, String> {
+/// Values that are a word each.
+fn words<T: FromStr>(text: &str) -> Result<Vec<T>, T::Err> {
     text.split(',').map(str::parse).collect()
 }
 
-/// llama.cpp's words for it.
-fn flash_attention(text: &str) -> Result<Vec<FlashAttention>, String> {
-    let mode = |word: &str| match word {
-        "on" | "enabled" | "true" | "1" => Ok(FlashAttention::On),
-        "off" | "disabled" | "false" | "0" => Ok(FlashAttention::Off),
-        "auto" | "-1" => Ok(FlashAttention::Auto),
-        _ => Err(format!("unknown mode '{word}'; one of on, off, auto")),
-    };
-    text.split(',').map(mode).collect()
-}
-
 fn models(texts: &[String]) -> anyhow::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
+    let mut arguments = Vec::new();
     for text in texts {
         // A path that has a comma in it is a path nevertheless.
         let paths = if Path::new(text).exists() { vec![text.as_str()] } else { text.split(',').collect() };
-        for path in paths {
-            files.extend(model_files(Path::new(path))?);
-        }
+        arguments.extend(paths.into_iter().map(PathBuf::from));
     }
-    Ok(files)
-}
-
-fn model_files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    if path.is_dir() {
-        return folder(path);
-    }
-    if path.is_file() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let what = if path.exists() { "neither a file nor a folder" } else { "no such file or folder" };
-    Err(UsageError::new(format!("-m: '{}': {what}; give a .gguf file or a folder of them", path.display())))
-}
-
-/// The models in a folder, by name. The later parts of a split model belong to its first; projectors of vision models
-/// (`mmproj…`) have no tokens to measure.
-fn folder(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let unreadable = |e| UsageError::new(format!("-m: '{}': cannot be read: {e}", path.display()));
-    let mut files = Vec::new();
-    for entry in path.read_dir().map_err(unreadable)? {
-        let file = entry.map_err(unreadable)?.path();
-        let name = file.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-        let gguf = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"));
-        let later_part = Part::of(&file).is_some_and(|part| part.number > 1);
-        if file.is_file() && gguf && !name.starts_with("mmproj") && !later_part {
-            files.push(file);
-        }
-    }
-    if files.is_empty() {
-        return Err(UsageError::new(format!("-m: '{}': no .gguf file in this folder", path.display())));
-    }
-    files.sort();
-    Ok(files)
+    lab::models::files(&arguments)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::{FlashAttention, KvType};
     use clap::Parser;
 
     #[derive(Parser)]
@@ -168,10 +125,14 @@ mod tests {
     #[test]
     fn types_modes_and_layers_are_read_as_llama_cpp_reads_them() {
         let p =
-            read("--cache-type-k f16,q8_0 --cache-type-v iq4_nl --flash-attn on,0,auto --n-gpu-layers -1,0-2").unwrap();
+            read("--cache-type-k f16,q8_0 --cache-type-v iq4_nl --flash-attn on,0,auto,disabled --n-gpu-layers -1,0-2")
+                .unwrap();
         assert_eq!(p.type_k, [KvType::F16, KvType::Q8_0]);
         assert_eq!(p.type_v, [KvType::Iq4Nl]);
-        assert_eq!(p.flash_attention, [FlashAttention::On, FlashAttention::Off, FlashAttention::Auto]);
+        assert_eq!(
+            p.flash_attention,
+            [FlashAttention::On, FlashAttention::Off, FlashAttention::Auto, FlashAttention::Off]
+        );
         assert_eq!(p.n_gpu_layers, [None, Some(0), Some(1), Some(2)]);
         let p = read("--no-warmup --delay 3 --seed 9 -r 2").unwrap();
         assert_eq!((p.warm_up, p.delay_seconds, p.seed, p.repetitions), (false, 3, 9, 2));
@@ -196,19 +157,6 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_its_models_without_later_parts_and_projectors() {
-        let folder = tempfile::tempdir().unwrap();
-        let names =
-            ["b.gguf", "a.GGUF", "c-00001-of-00002.gguf", "c-00002-of-00002.gguf", "mmproj-b.gguf", "notes.txt"];
-        for name in names {
-            std::fs::write(folder.path().join(name), "").unwrap();
-        }
-        let found = models(&[folder.path().to_str().unwrap().to_owned()]).unwrap();
-        let found: Vec<_> = found.iter().map(|f| f.file_name().unwrap().to_str().unwrap()).collect();
-        assert_eq!(found, ["a.GGUF", "b.gguf", "c-00001-of-00002.gguf"]);
-    }
-
-    #[test]
     fn a_path_with_a_comma_is_one_file_and_a_list_of_paths_is_several() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
@@ -218,14 +166,7 @@ mod tests {
         assert_eq!(models(&[path("a,b.gguf")]).unwrap(), [PathBuf::from(path("a,b.gguf"))]);
         let both = format!("{},{}", path("a.gguf"), path("b.gguf"));
         assert_eq!(models(&[both]).unwrap().len(), 2);
-    }
-
-    #[test]
-    fn models_that_are_not_there_are_refused_by_their_path() {
-        let error = models(&["Cargo.toml,gone.gguf".to_owned()]).unwrap_err().to_string();
-        assert_eq!(error, "-m: 'gone.gguf': no such file or folder; give a .gguf file or a folder of them");
-        let empty = tempfile::tempdir().unwrap();
-        let error = models(&[empty.path().to_str().unwrap().to_owned()]).unwrap_err().to_string();
-        assert!(error.ends_with("no .gguf file in this folder"), "{error}");
+        let error = models(&[format!("{},gone.gguf", path("a.gguf"))]).unwrap_err();
+        assert_eq!(error.to_string(), "gone.gguf: no such file or folder; name a .gguf file or a folder of them");
     }
 }

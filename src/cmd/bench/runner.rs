@@ -108,18 +108,25 @@ impl Runner {
             let tests = &group.tests[first..];
             let mut life = Life { runner: self, group, tests, state, interrupted, engine: None, model: None };
             let ending = life.see_through().await?;
+            let loaded = life.model.is_some();
             if state.unwritten.is_some() || ending.stopped_by_us {
                 return Ok(false);
             }
             if ending.done {
                 break;
             }
-            let Some(died_of) = ending.unfinished_task else {
-                state.fail(&group.model, &whole(&ending));
+            if !loaded {
+                state.fail(&group.model, &whole(&ending)); // no use in trying again
+                break;
+            }
+            // between two tests: the next one is to blame
+            let died_of = ending.unfinished_task.unwrap_or_else(|| ending.last_task.map_or(0, |last| last + 1));
+            let Some(test) = tests.get(died_of) else {
+                let reason = format!("after its last test the worker ended badly: {}", whole(&ending));
+                state.warn(&group.model, &reason);
                 break;
             };
-            let test = test_name(&group.tests[first + died_of]);
-            state.fail(&group.model, &format!("{test}: {}", whole(&ending)));
+            state.fail(&group.model, &format!("{}: {}", test.name(), whole(&ending)));
             first += died_of + 1;
             state.number += died_of + 1;
         }
@@ -130,7 +137,7 @@ impl Runner {
 /// What all workers share.
 struct State<'a> {
     printers: &'a mut [Printer<Out>],
-    /// Models whose context was warned of.
+    /// Models that were looked at for what to warn of.
     warned: HashSet<PathBuf>,
     failures: Vec<String>,
     warnings: Vec<String>,
@@ -155,6 +162,12 @@ impl<'a> State<'a> {
         eprintln!("sweetspot: {line}");
         self.failures.push(line);
     }
+
+    fn warn(&mut self, model: &Path, reason: &str) {
+        let line = format!("{}: {reason}", model.display());
+        eprintln!("sweetspot: warning: {line}");
+        self.warnings.push(line);
+    }
 }
 
 /// One worker's life.
@@ -174,6 +187,8 @@ impl Life<'_, '_> {
             version: VERSION,
             engine: self.runner.engine.clone(),
             model: Some(ModelParams { n_gpu_layers: self.group.n_gpu_layers, ..ModelParams::new(&self.group.model) }),
+            // None on purpose: a job that exceeds a cap is refused as a whole, and here one test too large must not cost the
+            // others. Where memory runs out, the system takes the worker first, which costs the test that it was at.
             memory_cap_bytes: None,
             tasks: self.tests.iter().cloned().map(profiles::Job::Bench).collect(),
         };
@@ -201,7 +216,7 @@ impl Life<'_, '_> {
                 self.print(|printer| printer.begin(info));
             }
             Event::Loaded { model, .. } => {
-                self.warn_of_long_contexts(model);
+                self.warn_of(model);
                 self.model = Some((**model).clone());
             }
             Event::TaskStarted { task, .. } => {
@@ -215,7 +230,7 @@ impl Life<'_, '_> {
             // A test that is stopped on request has not failed.
             Event::TaskFailed { .. } if *self.interrupted.borrow() || self.state.unwritten.is_some() => {}
             Event::TaskFailed { task, reason } => {
-                let test = self.tests.get(*task).map(test_name).unwrap_or_default();
+                let test = self.tests.get(*task).map(bench::Job::name).unwrap_or_default();
                 self.state.fail(&self.group.model, &format!("{test}: {reason}"));
             }
             Event::Ready { .. }
@@ -256,20 +271,25 @@ impl Life<'_, '_> {
     fn tell(&self, task: usize, what: &str) {
         let Some(test) = self.tests.get(task).filter(|_| self.runner.progress) else { return };
         let (number, total) = (self.state.number + task + 1, self.state.total);
-        eprintln!("sweetspot: test {number}/{total}: {} {}: {what}", self.group.model.display(), test_name(test));
+        eprintln!("sweetspot: test {number}/{total}: {} {}: {what}", self.group.model.display(), test.name());
     }
 
-    fn warn_of_long_contexts(&mut self, model: &ModelInfo) {
+    /// What a reader of a model's numbers should know, once a model.
+    fn warn_of(&mut self, model: &ModelInfo) {
+        if !self.state.warned.insert(self.group.model.clone()) {
+            return;
+        }
+        if model.synthetic {
+            self.state.warn(&self.group.model, "its weights are synthetic: its speed is real, its words are not");
+        }
         let longest = self.group.tests.iter().map(|test| test.context.n_ctx).max().unwrap_or(0);
-        if longest > model.n_ctx_train && self.state.warned.insert(self.group.model.clone()) {
-            let line = format!(
-                "{}: a test takes {longest} tokens of context, the model was trained for {}: its speed holds, but what it \
-                 would write there is not to be trusted",
-                self.group.model.display(),
-                model.n_ctx_train
+        let trained = model.n_ctx_train;
+        if longest > trained {
+            let reason = format!(
+                "a test takes {longest} tokens of context, the model was trained for {trained}: its speed holds, but what \
+                 it would write there is not to be trusted"
             );
-            eprintln!("sweetspot: warning: {line}");
-            self.state.warnings.push(line);
+            self.state.warn(&self.group.model, &reason);
         }
     }
 }
@@ -295,16 +315,6 @@ fn whole(ending: &Ending) -> String {
         Some(line) if !said && !reason.contains(line.trim()) => format!("{reason}; last in its log: {}", line.trim()),
         _ => reason,
     }
-}
-
-/// llama-bench's name of a test.
-fn test_name(job: &bench::Job) -> String {
-    let test = match (job.n_prompt, job.n_gen) {
-        (n_prompt, 0) => format!("pp{n_prompt}"),
-        (0, n_gen) => format!("tg{n_gen}"),
-        (n_prompt, n_gen) => format!("pp{n_prompt}+tg{n_gen}"),
-    };
-    if job.n_depth == 0 { test } else { format!("{test} @ d{}", job.n_depth) }
 }
 
 /// The file that llama.cpp's log goes to: one that was named, or one in a folder of its own that goes away at the end.

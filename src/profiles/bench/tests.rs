@@ -257,6 +257,22 @@ fn depth_is_computed_once_and_then_restored_both_outside_of_the_clock() {
 }
 
 #[test]
+fn no_copy_of_the_cache_is_made_for_a_single_repetition() {
+    let recorder = Recorder::new();
+    recorder.run(&Job { repetitions: 1, ..job(0, 1, 30) }).0.unwrap();
+    let calls = ["session 31", "clear", "append 30", "synchronize", "synchronize", "append 1", "synchronize"];
+    assert_eq!(recorder.names(), calls);
+}
+
+#[test]
+fn a_test_and_its_parts_have_llama_benchs_names() {
+    let samples = Samples { n_prompt: 8, n_gen: 4, n_depth: 2, prompt_ns: vec![1], gen_ns: vec![1] };
+    let names = [Part::Whole, Part::Prompt, Part::Generation].map(|part| samples.test_name(part));
+    assert_eq!(names, ["pp8+tg4 @ d2", "pp8", "tg4"]);
+    assert_eq!([job(8, 0, 0), job(0, 4, 2)].map(|job| job.name()), ["pp8", "tg4 @ d2"]);
+}
+
+#[test]
 fn a_depth_that_cannot_be_restored_is_computed_again_from_an_empty_cache() {
     let recorder = Recorder { restores: false, ..Recorder::new() };
     let samples = recorder.run(&job(0, 1, 30)).0.unwrap();
@@ -363,8 +379,6 @@ fn speeds_are_tokens_over_time_with_mean_and_sample_deviation() {
     assert!((by_name("tokens_per_second") - 41.25).abs() < 1e-12);
     assert!((by_name("prompt_tokens_per_second") - 75.0).abs() < 1e-12);
     assert!((by_name("generation_tokens_per_second_stddev") - 12.5_f64.sqrt()).abs() < 1e-12);
-    assert_eq!(standard_deviation(&[3.0]), Some(0.0));
-    assert_eq!((mean(&[]), standard_deviation(&[])), (None, None));
 }
 
 #[test]
@@ -372,6 +386,7 @@ fn a_test_without_a_prompt_has_no_number_for_one() {
     let samples = Samples { n_prompt: 0, n_gen: 1, n_depth: 0, prompt_ns: Vec::new(), gen_ns: vec![5] };
     let names: Vec<String> = metrics(&samples).into_iter().map(|m| m.name).collect();
     assert!(names.iter().all(|name| !name.starts_with("prompt")), "{names:?}");
+    assert_eq!(metrics(&samples)[1].value, None, "one repetition has no deviation");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! llama-bench's csv, json and jsonl. What it does not have comes after its own fields: JSON always has the samples of
-//! prompt and generation apart; CSV has four columns more when a test measures both in one run.
+//! prompt and generation apart, and whether the weights are synthetic; CSV has four columns more when a test measures both in
+//! one run.
 
 use std::fmt::Write as _;
 
@@ -58,6 +59,7 @@ fn json_fields(row: &Row<'_>) -> Vec<(&'static str, String)> {
     for (name, speed) in PART_COLUMNS.into_iter().zip(part_speeds(row)) {
         fields.push((name, speed.map_or_else(|| "null".to_owned(), |s| format!("{s:.6}"))));
     }
+    fields.push(("synthetic", row.model.synthetic.to_string()));
     fields
 }
 

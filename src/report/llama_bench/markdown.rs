@@ -49,9 +49,16 @@ pub(super) fn rows(columns: Columns, row: &Row<'_>) -> String {
     std::iter::once(&Part::Whole).chain(rows::parts(row.samples)).map(|part| line(*part)).collect()
 }
 
-/// Which build it was; llama-bench's line with this program's and the engine's names after it.
-pub(super) fn footer(build: &Build, llama_cpp: &str) -> String {
-    format!("\nbuild: {} ({}), {}, llama.cpp {llama_cpp}\n", build.commit, build.number, build.program)
+/// Which build it was; llama-bench's line with this program's and the engine's names after it. Then which of the models'
+/// weights are made up, if any are.
+pub(super) fn footer(build: &Build, llama_cpp: &str, synthetic: &[String]) -> String {
+    let Build { commit, number, program } = build;
+    let mut text = format!("\nbuild: {commit} ({number}), {program}, llama.cpp {llama_cpp}\n");
+    if !synthetic.is_empty() {
+        text +=
+            &format!("\nsynthetic weights, whose speed is real and whose words are not: {}\n", synthetic.join(", "));
+    }
+    text
 }
 
 fn selected(columns: Columns, backends: &str) -> Vec<Column> {
@@ -82,14 +89,10 @@ fn selected(columns: Columns, backends: &str) -> Vec<Column> {
 
 /// `pp512`, `tg128 @ d4096`; a part of a combined test says of which one.
 fn test(row: &Row<'_>, part: Part) -> String {
-    let depth = match row.samples.n_depth {
-        0 => String::new(),
-        depth => format!(" @ d{depth}"),
-    };
-    let whole = rows::test_name(row.samples, Part::Whole);
+    let whole = row.samples.test_name(Part::Whole);
     match part {
-        Part::Whole => format!("{whole}{depth}"),
-        Part::Prompt | Part::Generation => format!("{} (of {whole}{depth})", rows::test_name(row.samples, part)),
+        Part::Whole => whole,
+        Part::Prompt | Part::Generation => format!("{} (of {whole})", row.samples.test_name(part)),
     }
 }
 

@@ -94,12 +94,14 @@ pub struct Printer<W: Write> {
     /// What the header said of the engine; none before the header.
     engine: Option<EngineInfo>,
     rows: usize,
+    /// Files with made up weights among those that gave a row.
+    synthetic: Vec<String>,
 }
 
 impl<W: Write> Printer<W> {
     /// A printer that has written nothing yet.
     pub fn new(format: Format, columns: Columns, build: Build, out: W) -> Self {
-        Self { format, columns, build, out, engine: None, rows: 0 }
+        Self { format, columns, build, out, engine: None, rows: 0, synthetic: Vec::new() }
     }
 
     /// Writes the header, the first time that it is called.
@@ -129,6 +131,9 @@ impl<W: Write> Printer<W> {
         self.begin(row.engine)?;
         let first = self.rows == 0;
         self.rows += 1;
+        if row.model.synthetic && !self.synthetic.iter().any(|file| file == row.model_filename) {
+            self.synthetic.push(row.model_filename.to_owned());
+        }
         let text = match self.format {
             Format::Markdown => markdown::rows(self.columns, row),
             Format::Csv => csv_json::csv_row(row, self.columns.parts),
@@ -150,7 +155,7 @@ impl<W: Write> Printer<W> {
         }
         match (self.format, &self.engine) {
             (Format::Markdown, Some(engine)) => {
-                let footer = markdown::footer(&self.build, &engine.llama_cpp);
+                let footer = markdown::footer(&self.build, &engine.llama_cpp, &self.synthetic);
                 self.write(&footer)
             }
             (Format::Json, _) => self.write("\n]\n"),

@@ -5,6 +5,7 @@
 
 use crate::engine::{EngineInfo, FlashAttention, ModelInfo};
 use crate::profiles::bench::{self, Part, Samples};
+use crate::stats::{Summary, float};
 
 /// Which build measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,33 +195,17 @@ pub(super) struct Average {
 }
 
 impl Average {
-    /// Of one part of a test; 0 where the test has no such part.
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // whole ns below 2^53
+    /// Of one part of a test; 0 where the test has no such part, and where llama-bench prints 0: the deviation of one value.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // whole ns below 2^53
     pub fn of(samples: &Samples, part: Part) -> Self {
-        let ns: Vec<f64> = samples.nanos(part).into_iter().map(|ns| ns as f64).collect();
-        let ts = samples.rates(part);
-        Self {
-            ns: bench::mean(&ns).unwrap_or(0.0) as u64,
-            ns_stddev: bench::standard_deviation(&ns).unwrap_or(0.0) as u64,
-            ts: bench::mean(&ts).unwrap_or(0.0),
-            ts_stddev: bench::standard_deviation(&ts).unwrap_or(0.0),
-        }
+        let ns: Vec<f64> = samples.nanos(part).into_iter().map(float).collect();
+        let of = |values: &[f64]| Summary::of(values).map_or((0.0, 0.0), |s| (s.mean, s.stdev.unwrap_or(0.0)));
+        let ((ns, ns_stddev), (ts, ts_stddev)) = (of(&ns), of(&samples.rates(part)));
+        Self { ns: ns as u64, ns_stddev: ns_stddev as u64, ts, ts_stddev }
     }
 }
 
 /// The parts of a test that has both prompt and generation; none of another.
 pub(super) fn parts(samples: &Samples) -> &'static [Part] {
     if samples.n_prompt > 0 && samples.n_gen > 0 { &[Part::Prompt, Part::Generation] } else { &[] }
-}
-
-/// llama-bench's name of a test or of a part of it, without the depth: `pp512`, `tg128`, `pp512+tg128`.
-pub(super) fn test_name(samples: &Samples, part: Part) -> String {
-    let (n_prompt, n_gen) = (samples.n_prompt, samples.n_gen);
-    match part {
-        Part::Prompt => format!("pp{n_prompt}"),
-        Part::Generation => format!("tg{n_gen}"),
-        Part::Whole if n_gen == 0 => format!("pp{n_prompt}"),
-        Part::Whole if n_prompt == 0 => format!("tg{n_gen}"),
-        Part::Whole => format!("pp{n_prompt}+tg{n_gen}"),
-    }
 }

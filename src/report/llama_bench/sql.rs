@@ -47,7 +47,7 @@ fn insert_part(row: &Row<'_>, part: Part) -> String {
         row.samples.n_prompt.to_string(),
         row.samples.n_gen.to_string(),
         row.samples.n_depth.to_string(),
-        rows::test_name(row.samples, part),
+        row.samples.test_name(part),
         average.ns.to_string(),
         average.ns_stddev.to_string(),
         format!("{:.6}", average.ts),
