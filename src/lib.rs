@@ -33,6 +33,7 @@ pub mod plan;
 pub mod probe;
 pub mod profiles;
 pub mod report;
+mod say;
 pub mod stats;
 pub mod verdict;
 pub mod worker;

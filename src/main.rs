@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     match sweetspot::cmd::run(cli) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("sweetspot: {error:#}");
+            sweetspot::say!("sweetspot: {error:#}");
             sweetspot::exit_code::of(&error).into()
         }
     }

@@ -34,7 +34,9 @@ fn split(path: &Path) -> [PathBuf; 2] {
         header.raw_entry(&entry("split.no", ValueType::U16, &number.to_le_bytes()));
         header.raw_entry(&entry("split.count", ValueType::U16, &2_u16.to_le_bytes()));
         header.raw_entry(&entry("split.tensors.count", ValueType::I32, &count.to_le_bytes()));
-        tensors.iter().for_each(|t| header.tensor(&t.name, &t.dims, t.kind));
+        for t in tensors {
+            header.tensor(&t.name, &t.dims, t.kind);
+        }
         let header = header.finish(whole.alignment()).unwrap();
         let mut file = header.bytes;
         for tensor in tensors {

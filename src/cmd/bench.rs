@@ -101,7 +101,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         ended => ended?,
     };
     if !summary.failures.is_empty() {
-        eprintln!("sweetspot: llama.cpp's log: {}", log.keep().display());
+        crate::say!("sweetspot: llama.cpp's log: {}", log.keep().display());
     }
     Ok(summary.exit())
 }

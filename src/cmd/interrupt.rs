@@ -1,6 +1,6 @@
 //! Ctrl-C: the first asks the run to stop and to report what it has, the second ends the program at once.
 
-use std::io::Write;
+use std::path::PathBuf;
 
 use tokio::sync::watch;
 
@@ -10,13 +10,26 @@ pub fn watch() -> watch::Receiver<bool> {
     let (sender, receiver) = watch::channel(false);
     tokio::spawn(async move {
         requested().await;
-        // not eprintln!, which would panic on a terminal that is gone
-        let _ = writeln!(std::io::stderr(), "stopping; what was measured will be reported (once more to end at once)");
+        crate::say!("stopping; what was measured will be reported (once more to end at once)");
         let _ = sender.send(true);
         requested().await;
         std::process::exit(crate::exit_code::Exit::Interrupted as i32);
     });
     receiver
+}
+
+/// When somebody wants the program to end, removes a half-written file and ends it at once. Needs no runtime.
+///
+/// # Errors
+/// No thread, or no runtime in it, can be started.
+pub fn clean_up(partial: PathBuf) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name("interrupt".into()).spawn(move || {
+        runtime.block_on(requested());
+        let _ = std::fs::remove_file(partial); // gone already, or not to be removed: nothing more can be done
+        std::process::exit(crate::exit_code::Exit::Interrupted as i32);
+    })?;
+    Ok(())
 }
 
 #[cfg(unix)]

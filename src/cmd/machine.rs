@@ -52,7 +52,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     };
     if !args.no_measure {
         let threads = args.threads.unwrap_or_else(|| sheet.machine.default_threads());
-        eprintln!("measuring memory bandwidth and matrix throughput with {threads} threads, about 3 seconds");
+        crate::say!("measuring memory bandwidth and matrix throughput with {threads} threads, about 3 seconds");
         let start = Snapshot::take(std::process::id());
         sheet.roofline = Some(Roofline::measure(&sheet.machine, threads));
         sheet.noise = start.until(&Snapshot::take(std::process::id())).warnings();
@@ -67,7 +67,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
 
 /// What the engine was built with; a machine is described without it, too.
 fn engine_info() -> Option<EngineInfo> {
-    crate::worker::ask::engine_info(&EngineChoice::Llama).inspect_err(|error| eprintln!("sweetspot: {error:#}")).ok()
+    crate::worker::ask::engine_info(&EngineChoice::Llama).inspect_err(|error| crate::say!("sweetspot: {error:#}")).ok()
 }
 
 /// Columns to fill: the terminal's, but lines of more than 120 are hard to read.

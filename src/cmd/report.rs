@@ -28,12 +28,12 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     let written = report::write_all(&view, &args.folder, &args.format);
     super::out::print(&terminal::render(&view, Look::of_stdout()))?;
     for path in &written.paths {
-        eprintln!("wrote {}", path.display());
+        crate::say!("wrote {}", path.display());
     }
     let mut errors = written.errors.into_iter();
     let first = errors.next();
     for error in errors {
-        eprintln!("sweetspot: {error:#}");
+        crate::say!("sweetspot: {error:#}");
     }
     first.map_or(Ok(Exit::Success), Err)
 }

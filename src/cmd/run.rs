@@ -10,7 +10,8 @@ use crate::exit_code::{Exit, UsageError};
 use crate::lab::cell::Workers;
 use crate::lab::checkpoint::Checkpoint;
 use crate::lab::run_file::{self, RunFile};
-use crate::lab::{self, models, synthetic};
+use crate::lab::synthetic::{self, Synthetic};
+use crate::lab::{self, models};
 use crate::machine::Machine;
 use crate::plan::config::Config;
 use crate::plan::matrix::{self, Found, Limits, PlannedCell};
@@ -95,7 +96,11 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     let config = configuration(&args)?;
     let prompts = prompts(config.interactive.prompts.as_deref())?;
     let given_bytes = max_memory_bytes(args.max_memory_gb)?;
-    let found = found(&args)?;
+    let synthetic = synthetic_models(&args)?;
+    let found = match synthetic.as_slice() {
+        [] => real_models(&args)?,
+        synthetic => synthetic.iter().map(|s| s.found.clone()).collect(),
+    };
     let machine = Machine::detect();
     let engine = crate::worker::ask::engine_info(&EngineChoice::Llama)?;
     let main_memory = crate::machine::memory::available_bytes();
@@ -108,6 +113,9 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     if args.dry_run {
         super::out::print(&dry_run(&plan))?;
         return Ok(Exit::Success);
+    }
+    for (synthetic, _) in synthetic.iter().zip(&plan).filter(|(_, planned)| planned.skip.is_none()) {
+        synthetic.make()?;
     }
     let workers = Workers {
         options: Options {
@@ -138,8 +146,18 @@ async fn measure(args: &Args, mut run_file: RunFile, plan: &[PlannedCell], worke
     run_file.interrupted = ended.as_ref().is_ok_and(|e| e.interrupted);
     let saved = run_file.save(&folder);
     let shown = super::report::run(super::report::Args { folder, format: args.format.clone() });
-    let ended = ended?;
-    saved.and(shown)?;
+    // all that went wrong is told; the first decides how the program ends
+    let (ended, mut errors) = match ended {
+        Ok(ended) => (ended, Vec::new()),
+        Err(error) => (lab::Ended::default(), vec![error]),
+    };
+    errors.extend(saved.err());
+    errors.extend(shown.err());
+    let mut errors = errors.into_iter();
+    if let Some(first) = errors.next() {
+        errors.for_each(|error| crate::say!("sweetspot: {error:#}"));
+        return Err(first);
+    }
     Ok(match ended {
         _ if ended.interrupted => Exit::Interrupted,
         _ if ended.measured > 0 => Exit::Success,
@@ -177,12 +195,15 @@ fn run_file(config: &Config, machine: Machine, engine: EngineInfo, plan: &[Plann
     Ok(RunFile::begin(serde_json::to_value(config)?, seed, machine, Some(engine), plan))
 }
 
-fn found(args: &Args) -> anyhow::Result<Vec<Found>> {
-    if args.weights == Weights::Synthetic || args.models.is_empty() {
-        let names: Vec<_> = args.models.iter().map(|m| m.to_string_lossy().into_owned()).collect();
-        let files = synthetic::make(&names, &args.quants, args.seed)?;
-        return models::find(&files);
+fn synthetic_models(args: &Args) -> anyhow::Result<Vec<Synthetic>> {
+    if args.weights == Weights::Real && !args.models.is_empty() {
+        return Ok(Vec::new());
     }
+    let names: Vec<_> = args.models.iter().map(|m| m.to_string_lossy().into_owned()).collect();
+    synthetic::find(&names, &args.quants, args.seed)
+}
+
+fn real_models(args: &Args) -> anyhow::Result<Vec<Found>> {
     let mut found = models::find(&args.models)?;
     if args.quants.is_empty() {
         return Ok(found);
@@ -223,7 +244,13 @@ fn configuration(args: &Args) -> anyhow::Result<Config> {
         Some(path) => {
             let text = std::fs::read_to_string(path)
                 .map_err(|e| UsageError::new(format!("--config {}: {e}", path.display())))?;
-            Config::parse(&text).map_err(|e| UsageError::new(format!("--config {}: {e}", path.display())))?
+            let mut config =
+                Config::parse(&text).map_err(|e| UsageError::new(format!("--config {}: {e}", path.display())))?;
+            // a relative path in a file is relative to the file
+            if let (Some(prompts), Some(folder)) = (&mut config.interactive.prompts, path.parent()) {
+                *prompts = folder.join(&*prompts);
+            }
+            config
         }
     };
     if args.quick {

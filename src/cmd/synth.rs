@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::interrupt;
 use super::out;
 use crate::engine::quantize::{self, Quant};
 use crate::engine::synth::{self, Plan, Source, Spec, SynthError};
@@ -60,6 +61,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     };
     let output = args.output.context("no file to write was named")?;
     let plan = synth::plan(&Spec { source, quant, seed: args.seed, n_ctx: args.n_ctx }).map_err(report)?;
+    interrupt::clean_up(synth::partial_path(&output))?;
     let mut bar = None;
     let result = synth::write(&plan, &output, args.force, &mut |progress| {
         bar.get_or_insert_with(|| progress_bar(&plan, &output)).set_position(progress.done_bytes);
@@ -81,7 +83,7 @@ fn report(error: SynthError) -> anyhow::Error {
 /// A bar on a terminal, one line elsewhere.
 fn progress_bar(plan: &Plan, output: &Path) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
-        eprintln!("writing {} ({})", output.display(), sizes(plan));
+        crate::say!("writing {} ({})", output.display(), sizes(plan));
         return ProgressBar::hidden();
     }
     let style =
@@ -100,12 +102,14 @@ fn sizes(plan: &Plan) -> String {
 }
 
 fn list() -> anyhow::Result<Exit> {
+    use std::fmt::Write;
     let mut text =
         format!("{:<16} {:<9} {:>6} {:>7} {:>9}  size as Q4_K_M\n", "shape", "arch", "layers", "width", "context");
     for shape in catalog::shapes() {
         let plan = synth::plan(&Spec::of_shape(shape, Quant::Q4KM))?;
-        text += &format!(
-            "{:<16} {:<9} {:>6} {:>7} {:>9}  {}\n",
+        let _ = writeln!(
+            text,
+            "{:<16} {:<9} {:>6} {:>7} {:>9}  {}",
             shape.name,
             shape.architecture.name(),
             shape.n_layer,
@@ -115,7 +119,7 @@ fn list() -> anyhow::Result<Exit> {
         );
     }
     let quants: Vec<_> = Quant::ALL.iter().map(|q| q.name()).collect();
-    text += &format!("\nquantizations: {}\n", quants.join(" "));
+    let _ = writeln!(text, "\nquantizations: {}", quants.join(" "));
     out::print(&text)?;
     Ok(Exit::Success)
 }

@@ -75,7 +75,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     };
     let template = template.map_err(|e| UsageError::new(e.to_string()))?;
     if template.is_fallback() {
-        eprintln!("sweetspot: {}: no chat template in the file; this prompt is ChatML", model.model);
+        crate::say!("sweetspot: {}: no chat template in the file; this prompt is ChatML", model.model);
     }
     out.write_all(template.render(&input)?.as_bytes())?;
     out.flush()?;

@@ -43,7 +43,7 @@ impl Console {
         if self.is_terminal {
             self.bar.println(line);
         } else {
-            eprintln!("{line}");
+            crate::say!("{line}");
         }
     }
 
@@ -52,6 +52,9 @@ impl Console {
         self.cell = format!("[{number}/{}] {} {}", self.cells, cell.model, cell.quant);
         self.last_line = None;
         self.counting = None;
+        if self.is_terminal {
+            self.show("starting", 0, 0, "");
+        }
     }
 
     /// The model is being loaded.
@@ -116,7 +119,7 @@ impl Console {
         let line = format!("{} {what}{numbers}{unit}", self.cell);
         let is_due = done == 0 || self.last_line.as_ref().is_none_or(|(_, at)| at.elapsed() >= PLAIN_INTERVAL);
         if is_due && self.last_line.as_ref().is_none_or(|(last, _)| *last != line) {
-            eprintln!("{line}");
+            crate::say!("{line}");
             self.last_line = Some((line, Instant::now()));
         }
     }

@@ -55,7 +55,7 @@ fn files_of(argument: &Path) -> anyhow::Result<Vec<PathBuf>> {
     for entry in argument.read_dir().map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
         if is_projector(&path) {
-            eprintln!("sweetspot: {}: left out: a projector for images has no tokens to measure", path.display());
+            crate::say!("sweetspot: {}: left out: a projector for images has no tokens to measure", path.display());
         } else if is_gguf(&path) {
             files.push(path);
         }

@@ -8,7 +8,9 @@ use crate::engine::gguf::Gguf;
 use crate::engine::quantize::Quant;
 use crate::engine::synth::{self, Spec};
 use crate::exit_code::UsageError;
+use crate::lab::outcome::Cell;
 use crate::plan::catalog::{self, Shape};
+use crate::plan::matrix::{Found, model_name};
 
 /// What a run without a MODEL measures: small enough to be made and measured in seconds.
 pub const DEFAULT_SHAPE: &str = "demo";
@@ -22,27 +24,55 @@ const DEFAULT_SEED: u64 = 0;
 /// The quantization of a shape that is named without one.
 const USUAL_QUANT: Quant = Quant::Q4KM;
 
-/// Makes the files of `names` (`SHAPE` or `SHAPE:QUANT`; none: [`DEFAULT_SHAPE`]) that are not in the cache yet, and returns
-/// all of them in their order. `quants` replaces the quantizations of names without one.
+/// A model that can be made.
+#[derive(Debug)]
+pub struct Synthetic {
+    /// As the matrix wants it; its file need not be there.
+    pub found: Found,
+    plan: synth::Plan,
+}
+
+/// What `names` stand for (`SHAPE` or `SHAPE:QUANT`; none: [`DEFAULT_SHAPE`]), in their order. `quants` replaces the
+/// quantizations of names without one. Nothing is written.
 ///
 /// # Errors
-/// A [`UsageError`] for a shape or quantization that is not known; one line when a file cannot be written.
-pub fn make(names: &[String], quants: &[Quant], seed: Option<u32>) -> anyhow::Result<Vec<PathBuf>> {
+/// A [`UsageError`] for a shape or quantization that is not known.
+pub fn find(names: &[String], quants: &[Quant], seed: Option<u32>) -> anyhow::Result<Vec<Synthetic>> {
     let folder = cache_folder()?;
     crate::engine::quantize::silence_llama_cpp(); // its quantizer is only asked for tensor types here
-    let mut files = Vec::new();
-    for (shape, quant) in wanted(names, quants)? {
-        let seed = seed.map_or(DEFAULT_SEED, u64::from);
+    let seed = seed.map_or(DEFAULT_SEED, u64::from);
+    let synthetic = |(shape, quant): (&'static Shape, Quant)| {
         let path = folder.join(file_name(shape, quant, seed));
         let plan = synth::plan(&Spec { seed, ..Spec::of_shape(shape, quant) })?;
-        if !is_current(&path, &plan) {
-            eprintln!("making {} {} with synthetic weights", shape.name, quant.name());
-            std::fs::create_dir_all(&folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
-            synth::write(&plan, &path, true, &mut |_| {})?;
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let cell = Cell {
+            model: model_name(&stem, quant.name()),
+            quant: quant.name().to_owned(),
+            size_bytes: plan.file_bytes(),
+            synthetic: true,
+            path,
+        };
+        Ok(Synthetic { found: Found { cell, n_ctx_train: Some(shape.n_ctx_train), broken: None }, plan })
+    };
+    wanted(names, quants)?.into_iter().map(synthetic).collect()
+}
+
+impl Synthetic {
+    /// Writes the file, if it is not in the cache yet.
+    ///
+    /// # Errors
+    /// One line when it cannot be written.
+    pub fn make(&self) -> anyhow::Result<()> {
+        let (cell, path) = (&self.found.cell, &self.found.cell.path);
+        if is_current(path, &self.plan) {
+            return Ok(());
         }
-        files.push(path);
+        crate::say!("making {} {} with synthetic weights", cell.model, cell.quant);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
+        }
+        Ok(synth::write(&self.plan, path, true, &mut |_| {})?)
     }
-    Ok(files)
 }
 
 fn wanted(names: &[String], quants: &[Quant]) -> anyhow::Result<Vec<(&'static Shape, Quant)>> {

@@ -76,7 +76,7 @@ pub struct InteractiveConfig {
     pub n_ctx: u32,
     /// How tokens are picked.
     pub sampling: Sampling,
-    /// A prompt file instead of the built-in prompts.
+    /// A prompt file instead of the built-in prompts; a relative path begins at the configuration file's folder.
     pub prompts: Option<std::path::PathBuf>,
 }
 

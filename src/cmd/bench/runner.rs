@@ -159,13 +159,13 @@ impl<'a> State<'a> {
         // The engine's own errors begin with the path.
         let reason = reason.strip_prefix(&format!("{model}: ")).unwrap_or(reason);
         let line = format!("{model}: {reason}");
-        eprintln!("sweetspot: {line}");
+        crate::say!("sweetspot: {line}");
         self.failures.push(line);
     }
 
     fn warn(&mut self, model: &Path, reason: &str) {
         let line = format!("{}: {reason}", model.display());
-        eprintln!("sweetspot: warning: {line}");
+        crate::say!("sweetspot: warning: {line}");
         self.warnings.push(line);
     }
 }
@@ -271,7 +271,7 @@ impl Life<'_, '_> {
     fn tell(&self, task: usize, what: &str) {
         let Some(test) = self.tests.get(task).filter(|_| self.runner.progress) else { return };
         let (number, total) = (self.state.number + task + 1, self.state.total);
-        eprintln!("sweetspot: test {number}/{total}: {} {}: {what}", self.group.model.display(), test.name());
+        crate::say!("sweetspot: test {number}/{total}: {} {}: {what}", self.group.model.display(), test.name());
     }
 
     /// What a reader of a model's numbers should know, once a model.

@@ -40,6 +40,10 @@ pub(super) struct Source {
 impl Source {
     pub(super) fn open(path: &Path) -> Result<Self, GgufError> {
         let io = |source| GgufError::Io { path: path.to_owned(), source };
+        if path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+            // a pipe would be waited for, a device read without end
+            return Err(io(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is no regular file")));
+        }
         let file = File::open(path).map_err(io)?;
         let metadata = file.metadata().map_err(io)?;
         if metadata.is_dir() {

@@ -20,7 +20,7 @@ use super::gguf::{GgmlType, GgufError, Header, HeaderWriter};
 use super::quantize::{self, MixInput, Quant, TensorShape};
 use crate::plan::catalog::Shape;
 
-pub use write::{Progress, write};
+pub use write::{Progress, partial_path, write};
 
 /// What to write.
 #[derive(Clone, Debug)]

@@ -41,10 +41,7 @@ pub fn write(plan: &Plan, path: &Path, overwrite: bool, progress: &mut dyn FnMut
     if !overwrite && path.symlink_metadata().is_ok() {
         return Err(SynthError::Exists { path: path.to_owned() });
     }
-    // with the process's id: two that make the same model at once must not write into one file
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(format!(".{}.partial", std::process::id()));
-    let partial = PathBuf::from(partial);
+    let partial = partial_path(path);
     let file = File::create(&partial).map_err(not_writable)?;
     let total_bytes = plan.file_bytes();
     let mut output = Output { file, progress: Progress { done_bytes: 0, total_bytes }, report: progress };
@@ -59,6 +56,15 @@ pub fn write(plan: &Plan, path: &Path, overwrite: bool, progress: &mut dyn FnMut
         let _ = fs::remove_file(&partial);
     }
     result
+}
+
+/// Where this process writes a file before it is whole. With the process's id: two that make the same model at once must not
+/// write into one file.
+#[must_use]
+pub fn partial_path(path: &Path) -> PathBuf {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(format!(".{}.partial", std::process::id()));
+    partial.into()
 }
 
 fn disk_full(plan: &Plan, path: &Path, free_bytes: u64) -> SynthError {
