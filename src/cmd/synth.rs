@@ -100,11 +100,12 @@ fn sizes(plan: &Plan) -> String {
 }
 
 fn list() -> anyhow::Result<Exit> {
-    let mut text =
+    let head =
         format!("{:<16} {:<9} {:>6} {:>7} {:>9}  size as Q4_K_M\n", "shape", "arch", "layers", "width", "context");
+    let mut lines = vec![head];
     for shape in catalog::shapes() {
         let plan = synth::plan(&Spec::of_shape(shape, Quant::Q4KM))?;
-        text += &format!(
+        lines.push(format!(
             "{:<16} {:<9} {:>6} {:>7} {:>9}  {}\n",
             shape.name,
             shape.architecture.name(),
@@ -112,10 +113,10 @@ fn list() -> anyhow::Result<Exit> {
             shape.n_embd,
             shape.n_ctx_train,
             sizes(&plan)
-        );
+        ));
     }
     let quants: Vec<_> = Quant::ALL.iter().map(|q| q.name()).collect();
-    text += &format!("\nquantizations: {}\n", quants.join(" "));
-    out::print(&text)?;
+    lines.push(format!("\nquantizations: {}\n", quants.join(" ")));
+    out::print(&lines.concat())?;
     Ok(Exit::Success)
 }
