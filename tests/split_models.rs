@@ -28,14 +28,16 @@ fn split(path: &Path) -> [PathBuf; 2] {
     parts.map(|(number, tensors)| {
         let mut header = HeaderWriter::default();
         if number == 0 {
-            whole.entries().iter().for_each(|e| header.raw_entry(at(e.bytes.start, e.bytes.end - e.bytes.start)));
+            for entry in whole.entries() {
+                header.raw_entry(at(entry.bytes.start, entry.bytes.end - entry.bytes.start));
+            }
         }
         let count = i32::try_from(whole.tensors().len()).unwrap();
         header.raw_entry(&entry("split.no", ValueType::U16, &number.to_le_bytes()));
         header.raw_entry(&entry("split.count", ValueType::U16, &2_u16.to_le_bytes()));
         header.raw_entry(&entry("split.tensors.count", ValueType::I32, &count.to_le_bytes()));
-        for t in tensors {
-            header.tensor(&t.name, &t.dims, t.kind);
+        for tensor in tensors {
+            header.tensor(&tensor.name, &tensor.dims, tensor.kind);
         }
         let header = header.finish(whole.alignment()).unwrap();
         let mut file = header.bytes;

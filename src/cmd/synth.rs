@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::interrupt;
-use super::out;
+use super::{interrupt, out};
 use crate::engine::quantize::{self, Quant};
 use crate::engine::synth::{self, Plan, Source, Spec, SynthError};
 use crate::exit_code::{Exit, UsageError};
@@ -102,24 +101,23 @@ fn sizes(plan: &Plan) -> String {
 }
 
 fn list() -> anyhow::Result<Exit> {
-    use std::fmt::Write;
-    let mut text =
+    let head =
         format!("{:<16} {:<9} {:>6} {:>7} {:>9}  size as Q4_K_M\n", "shape", "arch", "layers", "width", "context");
+    let mut lines = vec![head];
     for shape in catalog::shapes() {
         let plan = synth::plan(&Spec::of_shape(shape, Quant::Q4KM))?;
-        let _ = writeln!(
-            text,
-            "{:<16} {:<9} {:>6} {:>7} {:>9}  {}",
+        lines.push(format!(
+            "{:<16} {:<9} {:>6} {:>7} {:>9}  {}\n",
             shape.name,
             shape.architecture.name(),
             shape.n_layer,
             shape.n_embd,
             shape.n_ctx_train,
             sizes(&plan)
-        );
+        ));
     }
     let quants: Vec<_> = Quant::ALL.iter().map(|q| q.name()).collect();
-    let _ = writeln!(text, "\nquantizations: {}", quants.join(" "));
-    out::print(&text)?;
+    lines.push(format!("\nquantizations: {}\n", quants.join(" ")));
+    out::print(&lines.concat())?;
     Ok(Exit::Success)
 }

@@ -143,7 +143,7 @@ pub fn run(job: &Job, rig: &mut Rig<'_>) -> Result<Samples, ProfileError> {
         (rig.progress)(progress(0, 1, "warm-up runs"));
         warm_up(job, &mut *session, &mut random)?;
     }
-    let mut depth = Depth { tokens: job.n_depth, comes_again: job.repetitions > 1, snapshot: None };
+    let mut depth = Depth { n_tokens: job.n_depth, comes_again: job.repetitions > 1, snapshot: None };
     let mut samples = Samples {
         n_prompt: job.n_prompt,
         n_gen: job.n_gen,
@@ -263,7 +263,7 @@ fn nanos(duration: Duration) -> u64 {
 
 /// The tokens that are in the cache before the clock starts: computed once, then restored.
 struct Depth {
-    tokens: u32,
+    n_tokens: u32,
     /// A copy of the cache may be as large as the cache: none is made for a single repetition.
     comes_again: bool,
     snapshot: Option<Vec<u8>>,
@@ -272,7 +272,7 @@ struct Depth {
 impl Depth {
     /// Fills an empty cache up to the depth.
     fn reach(&mut self, session: &mut dyn Session, random: &mut RandomTokens) -> Result<(), EngineError> {
-        if self.tokens == 0 {
+        if self.n_tokens == 0 {
             return Ok(());
         }
         if let Some(snapshot) = &self.snapshot {
@@ -281,7 +281,7 @@ impl Depth {
             }
             session.clear(); // what a refused restore leaves behind is not to be measured on
         }
-        append_prompt(&random.sequence(self.tokens), session)?;
+        append_prompt(&random.sequence(self.n_tokens), session)?;
         if self.comes_again {
             self.snapshot = Some(session.snapshot());
         }

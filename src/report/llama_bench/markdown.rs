@@ -53,12 +53,12 @@ pub(super) fn rows(columns: Columns, row: &Row<'_>) -> String {
 /// weights are made up, if any are.
 pub(super) fn footer(build: &Build, llama_cpp: &str, synthetic: &[String]) -> String {
     let Build { commit, number, program } = build;
-    let text = format!("\nbuild: {commit} ({number}), {program}, llama.cpp {llama_cpp}\n");
+    let build = format!("\nbuild: {commit} ({number}), {program}, llama.cpp {llama_cpp}\n");
     if synthetic.is_empty() {
-        return text;
+        return build;
     }
-    let names = synthetic.join(", ");
-    format!("{text}\nsynthetic weights, whose speed is real and whose words are not: {names}\n")
+    let files = synthetic.join(", ");
+    format!("{build}\nsynthetic weights, whose speed is real and whose words are not: {files}\n")
 }
 
 fn selected(columns: Columns, backends: &str) -> Vec<Column> {

@@ -2,8 +2,8 @@
 //! this program's: people, sqlite3, and llama.cpp's `compare-llama-bench.py`.
 //!
 //! A test of prompt and generation in one run (`-pg`) also says how fast each of the two was: as rows of their own in
-//! Markdown, as fields after llama-bench's own in JSON and CSV, and as a table of its own in SQL. Left out on purpose: every
-//! statistic that llama-bench does not print.
+//! Markdown, as fields after llama-bench's own in JSON and CSV, and as a table of its own in SQL. Markdown and JSON also say
+//! which models' weights are synthetic. Left out on purpose: every statistic that llama-bench does not print.
 
 mod csv_json;
 mod markdown;
