@@ -6,7 +6,7 @@ use sweetspot::engine::fake::{Delays, FakeEngine, Piece, Script};
 use sweetspot::engine::{AbortHandle, ContextParams, Engine, ModelInfo, ModelParams, Sampling};
 use sweetspot::profiles::clock::ManualClock;
 use sweetspot::profiles::interactive::{self, Job, Prompt, Purpose, Request, Samples, Stop};
-use sweetspot::profiles::{self, EndedBy, ProfileError, Rig};
+use sweetspot::profiles::{self, EndedBy, ProfileError, Progress, Rig};
 
 const MS: u64 = 1_000_000;
 
@@ -28,12 +28,23 @@ fn ms(n: u64) -> Duration {
 }
 
 fn run(script: Script, job: Job) -> Result<Samples, ProfileError> {
+    run_until(script, job, |_| false)
+}
+
+/// Raises the abort handle when `stop` says so of the progress.
+fn run_until(script: Script, job: Job, stop: impl Fn(&Progress) -> bool) -> Result<Samples, ProfileError> {
     let clock = ManualClock::default();
     let engine = FakeEngine::with_clock(script, clock.clone());
     let params = ModelParams::new(std::path::Path::new("fake.gguf"));
     let model = engine.load(&params, Box::new(|_| std::ops::ControlFlow::Continue(()))).unwrap();
-    let mut rig =
-        Rig { model: &*model, clock: &clock, abort: AbortHandle::default(), progress: &mut |_| {}, memory: None };
+    let abort = AbortHandle::default();
+    let raised = abort.clone();
+    let mut progress = move |progress| {
+        if stop(&progress) {
+            raised.raise();
+        }
+    };
+    let mut rig = Rig { model: &*model, clock: &clock, abort, progress: &mut progress, memory: None };
     match profiles::Job::Interactive(job).run(&mut rig)? {
         profiles::Samples::Interactive(samples) => Ok(samples),
         profiles::Samples::Bench(_) => panic!("an interactive job gave samples of bench"),
@@ -105,6 +116,21 @@ fn repeating_ends_when_the_interval_is_narrow_or_at_the_limit_and_says_which() {
     let samples = run(script, Job { tokens: 17, max_repetitions: 5, ..many }).unwrap();
     assert_eq!(samples.generations_ended_by, EndedBy::Limit);
     assert_eq!(of(&samples, Purpose::Generation).len(), 5);
+}
+
+#[test]
+fn an_interrupted_measurement_keeps_the_repetitions_that_are_whole() {
+    let many = Job { max_repetitions: 5, ..job(8) };
+    let answer = vec![vec![Piece::Text("a ".into()); 5], vec![Piece::End]].concat();
+    let script = Script { answers: vec![answer], ..Script::default() };
+    // the third repetition has five of its eight tokens when it is stopped
+    let samples = run_until(script.clone(), many.clone(), |progress| progress.done == 2 * 8 + 5).unwrap();
+    assert_eq!(samples.generations_ended_by, EndedBy::Interrupted);
+    let tokens: usize = of(&samples, Purpose::Generation).iter().map(|r| r.token_at_ns.len()).sum();
+    assert_eq!(tokens, 2 * 8);
+    assert_eq!(interactive::summarize(&samples).repetitions, 2);
+    let nothing_whole = run_until(script, many, |progress| progress.done == 5).unwrap_err();
+    assert_eq!(nothing_whole.to_string(), "aborted");
 }
 
 #[test]

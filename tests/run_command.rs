@@ -210,6 +210,33 @@ fn a_dry_run_says_what_would_happen_and_leaves_nothing() {
 }
 
 #[test]
+fn what_would_not_be_measured_is_not_made_either() {
+    let program = Program::new();
+    let shape = ["--weights", "synthetic", "llama-3.1-8b:Q4_0"];
+    let ran = program.run(&[&shape[..], &["--dry-run"]].concat());
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    assert!(ran.stdout.starts_with("llama-3.1-8b-synthetic Q4_0"), "{}", ran.stdout);
+    assert!(!program.path("cache").exists(), "a dry run wrote a model");
+    let ran = program.run(&[&shape[..], &["--max-memory-gb", "2"]].concat());
+    assert_eq!(ran.code, Some(1), "{ran:#?}");
+    assert_eq!(program.outcomes()[0]["status"], "skipped");
+    assert!(!program.path("cache").exists(), "a model that is too large was written");
+}
+
+#[test]
+fn a_model_that_computes_no_numbers_is_a_failed_outcome() {
+    let program = Program::new();
+    let model = synthetic(program.folder.path(), "tiny", Quant::F16);
+    let mut bytes = fs::read(&model).unwrap();
+    let half = bytes.len() / 2;
+    bytes[half..].fill(0xff); // NaN in 16 and 32 bits
+    fs::write(&model, bytes).unwrap();
+    assert_eq!(program.run(&[model.to_str().unwrap()]).code, Some(1));
+    let reason = ended(&program).remove(0).1;
+    assert!(reason.contains("NaN"), "{reason}");
+}
+
+#[test]
 fn without_a_model_the_built_in_default_is_made_and_measured_and_says_that_it_is_synthetic() {
     let program = Program::new();
     let ran = program.run(&["--quants", "Q4_0"]);

@@ -172,6 +172,18 @@ fn a_folder_that_cannot_be_written_is_an_error_before_anything_runs() {
 }
 
 #[test]
+fn a_run_whose_messages_nobody_can_read_is_measured_and_reported_all_the_same() {
+    let program = Program::new();
+    let model = synthetic(program.folder.path(), "tiny", Quant::Q4_0);
+    let mut command = program.command();
+    command.args(["run", "--config", "quick.toml", "--out", "out"]).arg(&model);
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let ran = Ran::of(&command.stderr(full).output().unwrap());
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    assert!(ran.stdout.contains("tiny") && program.path("out/report.json").exists());
+}
+
+#[test]
 fn a_run_is_not_written_over_another() {
     let program = Program::new();
     let model = synthetic(program.folder.path(), "tiny", Quant::Q4_0);
