@@ -121,7 +121,7 @@ fn repeating_ends_when_the_interval_is_narrow_or_at_the_limit_and_says_which() {
 #[test]
 fn an_interrupted_measurement_keeps_the_repetitions_that_are_whole() {
     let many = Job { max_repetitions: 5, ..job(8) };
-    let answer = vec![vec![Piece::Text("a ".into()); 5], vec![Piece::End]].concat();
+    let answer = [vec![Piece::Text("a ".into()); 5], vec![Piece::End]].concat();
     let script = Script { answers: vec![answer], ..Script::default() };
     // the third repetition has five of its eight tokens when it is stopped
     let samples = run_until(script.clone(), many.clone(), |progress| progress.done == 2 * 8 + 5).unwrap();

@@ -24,12 +24,7 @@ impl AbortHandle {
         self.0.raised.store(true, Ordering::Relaxed);
     }
 
-    /// Lets computations run again.
-    pub fn lower(&self) {
-        self.0.raised.store(false, Ordering::Relaxed);
-    }
-
-    /// Whether [`AbortHandle::raise`] was called last.
+    /// Whether [`AbortHandle::raise`] was called.
     #[must_use]
     pub fn is_raised(&self) -> bool {
         self.0.raised.load(Ordering::Relaxed)

@@ -6,6 +6,7 @@ use crate::engine::{ContextParams, ModelParams};
 use crate::lab::outcome::Cell;
 use crate::plan::config::Config;
 use crate::profiles::{self, ProfileName, interactive};
+use crate::stats::gigabytes;
 
 /// A model file, as far as it can be known without loading it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,11 +118,6 @@ fn too_large(cell: &Cell, limits: &Limits) -> Option<String> {
             "its weights alone are {size:.2} GB, more than the {allowed:.2} GB of memory that this machine has free"
         )
     })
-}
-
-#[allow(clippy::cast_precision_loss)] // for people
-fn gigabytes(bytes: u64) -> f64 {
-    bytes as f64 / 1e9
 }
 
 /// The model's part of a file's name: `llama-1b.Q4_K_M` to `llama-1b`. `quant` is what the file's metadata says; a name that

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::clock::Clock;
 use super::{Metric, ProfileError, Progress, Rig};
 use crate::engine::{ContextParams, EngineError, ModelInfo, Session, Token};
+use crate::stats::random::SplitMix64;
 use crate::stats::{Summary, float};
 
 /// One test: `n_prompt` tokens at once, then `n_gen` tokens one by one, with `n_depth` tokens already in the cache.
@@ -289,9 +290,9 @@ impl Depth {
     }
 }
 
-/// Random tokens of a model's vocabulary, repeatable by their seed (`SplitMix64`: Steele, Lea and Flood 2014).
+/// Random tokens of a model's vocabulary, repeatable by their seed.
 struct RandomTokens {
-    state: u64,
+    numbers: SplitMix64,
     n_vocab: u64,
     bos: Option<Token>,
 }
@@ -302,7 +303,7 @@ impl RandomTokens {
             return Err(ProfileError::Impossible(format!("{} has no vocabulary to take tokens from", model.name)));
         }
         let bos = model.bos.filter(|_| model.adds_bos);
-        Ok(Self { state: seed, n_vocab: u64::from(model.n_vocab), bos })
+        Ok(Self { numbers: SplitMix64::new(seed), n_vocab: u64::from(model.n_vocab), bos })
     }
 
     /// `length` tokens that begin a text: BOS first where the model adds it.
@@ -311,15 +312,7 @@ impl RandomTokens {
     }
 
     fn next(&mut self) -> Token {
-        Token::try_from(self.number() % self.n_vocab).unwrap_or(0) // a vocabulary's size fits a token
-    }
-
-    fn number(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        Token::try_from(self.numbers.next_u64() % self.n_vocab).unwrap_or(0) // a vocabulary's size fits a token
     }
 }
 

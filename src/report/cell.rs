@@ -1,10 +1,10 @@
 //! One cell of the [`super::view::View`]: its numbers, judgements and notes.
 
-use super::view::gigabytes;
 use crate::engine::{MemoryBreakdown, ModelInfo};
 use crate::lab::outcome::{Cell, Outcome, ProfileOutcome, Status};
 use crate::lab::run_file::PlannedCell;
 use crate::profiles::{Metric, ProfileName, Samples, interactive};
+use crate::stats::gigabytes;
 use crate::verdict::interpretation::{SYNTHETIC, counted, ended_early};
 use crate::verdict::recommendation::{self, Candidate, Trial};
 use crate::verdict::{Rating, score};

@@ -6,9 +6,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::cell::{CellView, ProfileView};
-use super::view::{MEMORY_INCLUDES, View, gigabytes};
+use super::view::{MEMORY_INCLUDES, View};
 use crate::machine::Machine;
 use crate::profiles::{EndedBy, ProfileName};
+use crate::stats::gigabytes;
 use crate::verdict::Rating;
 use crate::verdict::recommendation::Recommendation;
 use crate::worker::exit::Exit;

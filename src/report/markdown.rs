@@ -131,7 +131,7 @@ fn section(out: &mut Text, cell: &CellView) {
 
 fn memory(out: &mut Text, cell: &CellView) {
     let Some(memory) = &cell.memory else { return };
-    let gb = |bytes| format!("{:.3}", super::view::gigabytes(bytes));
+    let gb = |bytes| format!("{:.3}", crate::stats::gigabytes(bytes));
     let peak = cell.peak_resident_gb.map(|peak| format!("; peak resident {peak:.3} GB")).unwrap_or_default();
     let load = cell.load_seconds.map(|load| format!("; loaded in {}", seconds(load))).unwrap_or_default();
     out.paragraph(format_args!(

@@ -10,9 +10,6 @@ use crate::profiles::ProfileName;
 use crate::verdict::interpretation::{NOT_NATIVE, counted};
 use crate::verdict::recommendation::{self, Overall, Recommendation, Settings};
 
-/// Bytes of a GB.
-pub(super) const GB: f64 = 1e9;
-
 /// What `memory_gb` counts, for every report.
 pub const MEMORY_INCLUDES: &str = "weights (mapped file and repacked copies), KV cache and compute buffers of the largest \
     context used, as allocated by the engine; without the program itself";
@@ -70,7 +67,7 @@ impl View {
         let mut parts = vec![
             machine.cpu.brand.clone().unwrap_or_else(|| machine.cpu.architecture.clone()),
             format!("{} ({} threads)", counted(cores as usize, "core"), machine.cpu.logical_cores),
-            format!("{:.1} GB RAM", gigabytes(machine.memory.total_bytes)),
+            format!("{:.1} GB RAM", crate::stats::gigabytes(machine.memory.total_bytes)),
         ];
         parts.extend(machine.gpus.iter().map(|gpu| gpu.name.clone()));
         parts.extend(machine.os.clone());
@@ -92,12 +89,6 @@ impl View {
     pub fn program(&self) -> String {
         format!("sweetspot {} ({})", self.run.program.version, self.run.program.revision)
     }
-}
-
-/// Bytes as GB.
-#[must_use]
-pub fn gigabytes(bytes: u64) -> f64 {
-    crate::stats::float(bytes) / GB
 }
 
 /// Without control characters: a model's name or a log must not move a terminal's cursor. Line ends become spaces.

@@ -20,6 +20,12 @@ pub fn float(n: u64) -> f64 {
     n as f64
 }
 
+/// Bytes as GB (10^9 bytes).
+#[must_use]
+pub fn gigabytes(bytes: u64) -> f64 {
+    float(bytes) / 1e9
+}
+
 /// `part / whole`, absent where that is no finite number.
 #[must_use]
 pub fn ratio(part: f64, whole: f64) -> Option<f64> {

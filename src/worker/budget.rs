@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 
 use crate::engine::{BufferUse, Engine, MemoryBreakdown, ModelParams};
 use crate::profiles::Job;
+use crate::stats::gigabytes;
 
 /// Says what is needed if it is more than `allowed_bytes`. A job that cannot be planned passes: loading it will tell why.
 pub(super) fn exceeded(engine: &dyn Engine, params: &ModelParams, tasks: &[Job], allowed_bytes: u64) -> Option<String> {
@@ -41,7 +42,10 @@ fn twice(params: &ModelParams, memory: &MemoryBreakdown) -> u64 {
     if params.use_mmap { memory.repacked_bytes() } else { 0 }
 }
 
-#[allow(clippy::cast_precision_loss)] // for people
 fn gb(bytes: u64) -> String {
-    if bytes < 100_000_000 { format!("{:.1} MB", bytes as f64 / 1e6) } else { format!("{:.2} GB", bytes as f64 / 1e9) }
+    if bytes < 100_000_000 {
+        format!("{:.1} MB", 1e3 * gigabytes(bytes))
+    } else {
+        format!("{:.2} GB", gigabytes(bytes))
+    }
 }

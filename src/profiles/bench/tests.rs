@@ -323,14 +323,6 @@ fn random_tokens_reach_all_of_the_vocabulary() {
 }
 
 #[test]
-fn the_random_numbers_are_splitmix64s() {
-    // The first three outputs for the seed 1234567, as the algorithm's reference gives them.
-    let mut random = RandomTokens::new(&model_info(), 1_234_567).unwrap();
-    let expected = [6_457_827_717_110_365_317_u64, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
-    assert_eq!([random.number(), random.number(), random.number()], expected);
-}
-
-#[test]
 fn progress_is_told_before_each_repetition_and_at_the_end() {
     let (_, seen) = Recorder::new().run(&Job { warm_up: true, ..job(4, 0, 0) });
     let told: Vec<String> = seen.iter().map(|p| format!("{}/{} {}", p.done, p.total, p.unit)).collect();
