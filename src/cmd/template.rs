@@ -9,7 +9,7 @@ use anyhow::Context;
 use jiff::tz::TimeZone;
 use serde_json::Value as Json;
 
-use crate::engine::chat::{ChatTemplate, Conversation, Message, ModelTemplates, RenderInput};
+use crate::engine::chat::{ChatTemplate, Conversation, Message, ModelTemplates, RenderInput, TEMPLATE_KEY};
 use crate::engine::gguf::Gguf;
 use crate::exit_code::{Exit, UsageError};
 
@@ -87,19 +87,18 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
 /// # Errors
 /// The file is not a GGUF file.
 fn templates_of(path: &Path) -> anyhow::Result<ModelTemplates> {
-    const KEY: &str = "tokenizer.chat_template";
     let gguf = Gguf::open_header(path).map_err(|e| UsageError::new(e.to_string()))?;
     let token = |key: &str| -> anyhow::Result<Option<String>> {
         let Some(id) = gguf.get_u64(key) else { return Ok(None) };
         Ok(gguf.read_string_at("tokenizer.ggml.tokens", id)?)
     };
     let named = gguf.entries().iter().filter_map(|entry| {
-        let name = entry.key.strip_prefix(KEY)?.strip_prefix('.')?;
+        let name = entry.key.strip_prefix(TEMPLATE_KEY)?.strip_prefix('.')?;
         Some((name.to_owned(), entry.value.as_str()?.to_owned()))
     });
     Ok(ModelTemplates {
         model: path.display().to_string(),
-        default: gguf.get_str(KEY).map(str::to_owned),
+        default: gguf.get_str(TEMPLATE_KEY).map(str::to_owned),
         named: named.collect(),
         bos_token: token("tokenizer.ggml.bos_token_id")?,
         eos_token: token("tokenizer.ggml.eos_token_id")?,

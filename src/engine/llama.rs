@@ -13,6 +13,7 @@ use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
 use llama_cpp_2::token::LlamaToken;
 
+use super::chat::TEMPLATE_KEY;
 use super::{
     AbortHandle, ContextParams, DeviceInfo, Engine, EngineError, EngineInfo, LoadProgress, MemoryBreakdown, Model,
     ModelInfo, ModelParams, Sampling, Session, Token, ffi,
@@ -246,8 +247,6 @@ fn model_info(model: &LlamaModel, path: &Path) -> ModelInfo {
         synthetic: meta("sweetspot.synthetic").as_deref() == Some("true"),
     }
 }
-
-const TEMPLATE_KEY: &str = "tokenizer.chat_template";
 
 /// `tokenizer.chat_template.<name>`.
 fn named_templates(model: &LlamaModel) -> Vec<(String, String)> {

@@ -133,14 +133,14 @@ impl Record {
             self.add(ProfileOutcome {
                 exit: ending.map(|e| e.exit),
                 log_tail: ending.map(|e| e.log_tail.clone()).unwrap_or_default(),
-                ..without_samples(name, Status::Failed, reason)
+                ..ProfileOutcome::without_samples(name, Status::Failed, reason)
             });
         }
     }
 
     fn skip_all(&mut self, names: &[ProfileName], reason: &str) {
         for &name in names {
-            self.add(without_samples(name, Status::Skipped, reason));
+            self.add(ProfileOutcome::without_samples(name, Status::Skipped, reason));
         }
     }
 
@@ -208,26 +208,13 @@ impl Record {
         if self.outcome.profiles.is_empty() {
             let names = self.planned.clone();
             for name in names {
-                self.add(without_samples(name, status, reason.unwrap_or_default()));
+                self.add(ProfileOutcome::without_samples(name, status, reason.unwrap_or_default()));
             }
         }
         self.outcome.status = status;
         self.outcome.reason = reason.map(str::to_owned);
         self.outcome.duration_seconds = self.begun.elapsed().as_secs_f64();
         self.outcome
-    }
-}
-
-fn without_samples(profile: ProfileName, status: Status, reason: &str) -> ProfileOutcome {
-    ProfileOutcome {
-        profile,
-        status,
-        reason: Some(reason.to_owned()),
-        samples: None,
-        exit: None,
-        log_tail: Vec::new(),
-        vitals: None,
-        duration_seconds: 0.0,
     }
 }
 
@@ -272,7 +259,7 @@ impl Life<'_> {
                     vitals: Some(vitals),
                     duration_seconds: *seconds,
                     reason: None,
-                    ..without_samples(profile, Status::Measured, "")
+                    ..ProfileOutcome::without_samples(profile, Status::Measured, "")
                 });
             }
             Event::TaskFailed { task, reason } => {
@@ -285,7 +272,7 @@ impl Life<'_> {
                 self.record.add(ProfileOutcome {
                     vitals,
                     duration_seconds,
-                    ..without_samples(profile, status, reason)
+                    ..ProfileOutcome::without_samples(profile, status, reason)
                 });
             }
             Event::Engine { .. } | Event::LoadFailed { .. } | Event::Done => {}

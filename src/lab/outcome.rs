@@ -95,3 +95,20 @@ impl Outcome {
     /// The version that this program writes.
     pub const SCHEMA_VERSION: u32 = 1;
 }
+
+impl ProfileOutcome {
+    /// A profile that was not measured, and why.
+    #[must_use]
+    pub fn without_samples(profile: ProfileName, status: Status, reason: &str) -> Self {
+        Self {
+            profile,
+            status,
+            reason: Some(reason.to_owned()),
+            samples: None,
+            exit: None,
+            log_tail: Vec::new(),
+            vitals: None,
+            duration_seconds: 0.0,
+        }
+    }
+}

@@ -167,9 +167,3 @@ struct System {
     virtualization: Option<String>,
     container: Option<String>,
 }
-
-/// A count as a floating-point number; exact below 2^53, and nobody has that many bytes, pages or ticks.
-#[allow(clippy::cast_precision_loss)]
-pub(crate) fn as_f64(count: u64) -> f64 {
-    count as f64
-}

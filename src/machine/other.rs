@@ -10,7 +10,8 @@ use sysinfo::{Components, CpuRefreshKind, MemoryRefreshKind, Pid, ProcessRefresh
 use super::cpu::{self, Cpu};
 use super::memory::{Limits, Memory};
 use super::vitals::{Counters, ProcessMemory, Vitals};
-use super::{LoadAverage, Power, System, Temperature, as_f64};
+use super::{LoadAverage, Power, System, Temperature};
+use crate::stats::float;
 
 pub(super) fn system() -> System {
     System {
@@ -108,7 +109,7 @@ pub(super) fn reading(pid: u32) -> (Vitals, Counters) {
 /// Mean over the cores that tell.
 fn frequency_mhz(system: &sysinfo::System) -> Option<f64> {
     let told: Vec<u64> = system.cpus().iter().map(sysinfo::Cpu::frequency).filter(|mhz| *mhz > 0).collect();
-    (!told.is_empty()).then(|| as_f64(told.iter().sum()) / as_f64(told.len() as u64))
+    (!told.is_empty()).then(|| float(told.iter().sum()) / float(told.len() as u64))
 }
 
 #[cfg(test)]

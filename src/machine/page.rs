@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::as_f64;
+use crate::stats::float;
 
 /// Width of the column of labels.
 const LABEL: usize = 10;
@@ -55,12 +55,12 @@ pub(super) fn counted(count: u32, noun: &str) -> String {
 
 /// `25.3 GB (23.5 GiB)`.
 pub(super) fn both(bytes: u64) -> String {
-    format!("{} ({:.1}\u{a0}GiB)", decimal(bytes), as_f64(bytes) / as_f64(1 << 30))
+    format!("{} ({:.1}\u{a0}GiB)", decimal(bytes), float(bytes) / float(1 << 30))
 }
 
 /// GB = 10^9 bytes.
 pub(super) fn decimal(bytes: u64) -> String {
-    let gb = as_f64(bytes) / 1e9;
+    let gb = float(bytes) / 1e9;
     if gb.fract() == 0.0 { format!("{gb:.0}\u{a0}GB") } else { format!("{gb:.1}\u{a0}GB") }
 }
 
@@ -74,7 +74,7 @@ pub(super) fn binary(bytes: u64) -> String {
     if bytes.is_multiple_of(unit) {
         format!("{}\u{a0}{name}", bytes / unit)
     } else {
-        format!("{:.1}\u{a0}{name}", as_f64(bytes) / as_f64(unit))
+        format!("{:.1}\u{a0}{name}", float(bytes) / float(unit))
     }
 }
 

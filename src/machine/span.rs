@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::as_f64;
 use super::vitals::{Snapshot, Vitals};
+use crate::stats::float;
 use crate::stats::mean;
 
 /// Other load above this share of all CPUs is told.
@@ -191,7 +191,7 @@ fn other_load(first: &Snapshot, last: &Snapshot) -> Option<f64> {
     let all = growth(from.all_ticks, to.all_ticks).filter(|ticks| *ticks > 0)?;
     let busy = growth(from.busy_ticks, to.busy_ticks)?;
     let own = growth(from.own_ticks, to.own_ticks)?;
-    Some((as_f64(busy.saturating_sub(own)) / as_f64(all) * 100.0).min(100.0))
+    Some((float(busy.saturating_sub(own)) / float(all) * 100.0).min(100.0))
 }
 
 fn largest_fall_percent(values: &[f64]) -> Option<f64> {

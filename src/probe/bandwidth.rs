@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Rates, Repeat, timed_passes};
-use crate::machine::as_f64;
+use crate::stats::float;
 
 /// Read where nothing forbids it: well beyond most last-level caches.
 const USUAL_BYTES: u64 = 512 << 20;
@@ -59,7 +59,7 @@ pub fn measure(threads: u32, buffer_bytes: u64) -> (Bandwidth, Bandwidth) {
     let (times, parts) = timed_passes(threads, repeat, make, |part: &mut Vec<u64>| {
         black_box(sum(part));
     });
-    let bytes = as_f64((words * 8 * parts.len()) as u64);
+    let bytes = float((words * 8 * parts.len()) as u64);
     let many = result(&times, bytes, threads);
     if threads == 1 {
         return (many.clone(), many);

@@ -10,7 +10,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Bandwidth, Throughput, bandwidth, throughput};
-use crate::machine::{Machine, as_f64, memory};
+use crate::machine::{Machine, memory};
+use crate::stats::float;
 
 /// What the machine's memory and arithmetic can do at most, measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,7 +72,7 @@ impl Roofline {
 pub fn tg_limit_tokens_per_second(bandwidth_bytes_per_s: f64, active_weight_bytes: u64, kv_bytes: u64) -> Option<f64> {
     let bytes = active_weight_bytes.saturating_add(kv_bytes);
     (bytes > 0 && bandwidth_bytes_per_s.is_finite() && bandwidth_bytes_per_s > 0.0)
-        .then(|| bandwidth_bytes_per_s / as_f64(bytes))
+        .then(|| bandwidth_bytes_per_s / float(bytes))
 }
 
 /// Tokens per second that prompt processing (pp) cannot exceed: operations per second ÷ (2 × active parameters).
@@ -82,7 +83,7 @@ pub fn tg_limit_tokens_per_second(bandwidth_bytes_per_s: f64, active_weight_byte
 /// parameters or `flops` is no positive number.
 #[must_use]
 pub fn pp_limit_tokens_per_second(flops: f64, n_params_active: u64) -> Option<f64> {
-    (n_params_active > 0 && flops.is_finite() && flops > 0.0).then(|| flops / (2.0 * as_f64(n_params_active)))
+    (n_params_active > 0 && flops.is_finite() && flops > 0.0).then(|| flops / (2.0 * float(n_params_active)))
 }
 
 #[cfg(test)]

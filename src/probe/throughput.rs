@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Rates, Repeat, timed_passes};
-use crate::machine::as_f64;
+use crate::stats::float;
 
 /// Rows and columns of the matrices: three of them together lie in a level-2 cache of 2 MiB, the packed panels in 1 MiB.
 const SIZE: usize = 384;
@@ -77,7 +77,7 @@ fn measure_once(threads: u32) -> Throughput {
             }
         },
     );
-    let operations = as_f64(OPERATIONS * u64::from(PER_PASS) * u64::from(threads));
+    let operations = float(OPERATIONS * u64::from(PER_PASS) * u64::from(threads));
     let rates: Vec<f64> = times.iter().map(|time| operations / time.as_secs_f64().max(1e-9) / 1e9).collect();
     let rates = Rates::of(&rates);
     Throughput {

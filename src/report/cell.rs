@@ -294,16 +294,7 @@ impl CellView {
 pub(super) fn not_reached(planned: &PlannedCell, interrupted: bool) -> CellView {
     let reason =
         if interrupted { "not reached: the run was interrupted" } else { "not reached: the run ended before it" };
-    let profile = |profile: &ProfileName| ProfileOutcome {
-        profile: *profile,
-        status: Status::Skipped,
-        reason: Some(reason.to_owned()),
-        samples: None,
-        exit: None,
-        log_tail: Vec::new(),
-        vitals: None,
-        duration_seconds: 0.0,
-    };
+    let profile = |&profile: &ProfileName| ProfileOutcome::without_samples(profile, Status::Skipped, reason);
     let outcome = Outcome {
         schema_version: Outcome::SCHEMA_VERSION,
         cell: planned.cell.clone(),

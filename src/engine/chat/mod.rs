@@ -32,6 +32,9 @@ use crate::engine::ModelInfo;
 /// The template that stands in for a missing one: `ChatML`, which most models without a template have seen.
 pub const CHATML: &str = include_str!("chatml.jinja");
 
+/// Key of the model's template in its file; `.<name>` after it for a named one.
+pub const TEMPLATE_KEY: &str = "tokenizer.chat_template";
+
 /// Name of the template that stands in for a missing one.
 pub const CHATML_NAME: &str = "ChatML (built in, because the model has no chat template)";
 

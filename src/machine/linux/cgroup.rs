@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{line, number, proc, text};
-use crate::machine::as_f64;
 use crate::machine::memory::Limits;
+use crate::stats::float;
 
 /// From here on a limit is version 1's way to say that there is none (the largest page-aligned number).
 const NO_LIMIT_BYTES: u64 = 1 << 60;
@@ -139,7 +139,7 @@ fn cpu_quota(folder: &Path) -> Option<f64> {
         // -1, version 1's way to say that there is none, is no unsigned number.
         None => (number(folder.join("cpu.cfs_quota_us"))?, number(folder.join("cpu.cfs_period_us"))?),
     };
-    (quota > 0 && period > 0).then(|| as_f64(quota) / as_f64(period))
+    (quota > 0 && period > 0).then(|| float(quota) / float(period))
 }
 
 /// `throttled_usec` of version 2, `throttled_time` in nanoseconds of version 1.

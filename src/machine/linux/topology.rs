@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::{line, number, proc, text};
-use crate::machine::as_f64;
 use crate::machine::cpu::{Cache, CacheKind};
 use crate::stats;
+use crate::stats::float;
 
 const CPUS: &str = "sys/devices/system/cpu";
 
@@ -104,7 +104,7 @@ fn core(root: &Path, cpu: u32) -> PathBuf {
 }
 
 fn mhz(khz: u64) -> f64 {
-    as_f64(khz) / 1000.0
+    float(khz) / 1000.0
 }
 
 /// `32K`, `8M` or plain bytes.
