@@ -7,6 +7,7 @@
 pub mod bench;
 pub mod clock;
 pub mod interactive;
+pub mod quality;
 
 use serde::{Deserialize, Serialize};
 
