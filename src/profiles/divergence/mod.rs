@@ -16,10 +16,10 @@ mod vocabulary;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{ContextParams, Demand, ModelParams};
+use crate::engine::{ContextParams, ModelParams};
 
 pub use measure::run;
-pub use metrics::{Estimate, Summary, kld_difference, metrics, summarize};
+pub use metrics::{Estimate, Summary, ending, kld_difference, metrics, summarize};
 
 /// Chunks that are scored at least before the precision can end the measurement: fewer have no error that could be trusted.
 pub const MIN_CHUNKS: u32 = 8;
@@ -116,19 +116,47 @@ impl Chunk {
 }
 
 impl Job {
-    /// A job with the usual limits: chunks of 512 tokens, 5 %, one lane on `n_threads` threads, f16 caches, and a text.
+    /// A job of the usual kind: chunks of 512 tokens, 5 %, one lane on `n_threads` threads, f16 caches, no other weights.
     #[must_use]
     pub fn new(text_name: &str, text: &str, n_threads: u32) -> Self {
-        Self {
-            context: ContextParams::new(CHUNK_TOKENS, n_threads),
+        let context = ContextParams::new(CHUNK_TOKENS, n_threads);
+        let job = Self {
+            context: context.clone(),
             reference: None,
-            reference_context: ContextParams::new(CHUNK_TOKENS, n_threads),
+            reference_context: context,
             text_name: text_name.to_owned(),
             text: text.to_owned(),
             chunk_tokens: CHUNK_TOKENS,
             precision_percent: 5.0,
             lanes: 1,
             seed: 0,
+        };
+        job.with_chunks_of(CHUNK_TOKENS)
+    }
+
+    /// The same with another length of chunks, and contexts that hold one.
+    #[must_use]
+    pub fn with_chunks_of(mut self, tokens: u32) -> Self {
+        self.chunk_tokens = tokens;
+        for context in [&mut self.context, &mut self.reference_context] {
+            (context.n_ctx, context.n_batch) = (tokens, tokens);
+            context.n_ubatch = context.n_ubatch.min(tokens);
+            context.n_outputs_max = tokens.saturating_sub(1 + tokens / 2).max(1);
         }
+        self
+    }
+
+    /// The same with its threads spread over lanes, one each, where the weights (bytes of both models) are small enough for
+    /// contexts to be cheap beside them and where the CPU computes. `n_threads` are those of the machine.
+    #[must_use]
+    pub fn with_threads(mut self, n_threads: u32, weights_bytes: u64, on_cpu: bool) -> Self {
+        /// Weights above this keep all cores busy with each step by themselves.
+        const SMALL_BYTES: u64 = 2_000_000_000;
+        const MAX_LANES: u32 = 8;
+        let spread = on_cpu && weights_bytes < SMALL_BYTES;
+        self.lanes = if spread { n_threads.clamp(1, MAX_LANES) } else { 1 };
+        let each = (n_threads / self.lanes).max(1);
+        (self.context.n_threads, self.reference_context.n_threads) = (each, each);
+        self
     }
 }

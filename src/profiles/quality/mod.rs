@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::divergence;
 use super::{Metric, ProfileError, Rig};
-use crate::engine::ContextParams;
+use crate::engine::{ContextParams, Demand, ModelParams};
 
 /// What the loop needs to know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,18 @@ pub struct Job {
 pub struct Samples {
     /// Divergence from a reference.
     pub divergence: Option<divergence::Samples>,
+}
+
+impl Job {
+    /// What must fit the memory at the same time. (With prompts to be answered, divergence would be left out where it does
+    /// not fit.)
+    #[must_use]
+    pub fn demands<'a>(&'a self, own: &'a ModelParams) -> Vec<Demand<'a>> {
+        match &self.divergence {
+            Some(divergence) => divergence.demands(own),
+            None => vec![Demand::one(own, &self.context)],
+        }
+    }
 }
 
 /// Runs what the job asks for.
