@@ -50,8 +50,8 @@ fn main() {
 
 fn measure(model: &Path, tokens: u32, sampling: Sampling) -> Samples {
     let engine = LlamaEngine::new().expect("llama.cpp starts");
-    let model =
-        engine.load(&ModelParams::new(model), Box::new(|_| ControlFlow::Continue(()))).expect("the model loads");
+    let loaded = ModelParams::new(model);
+    let model = engine.load(&loaded, Box::new(|_| ControlFlow::Continue(()))).expect("the model loads");
     let threads = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1));
     let job = Job {
         tokens,
@@ -63,11 +63,19 @@ fn measure(model: &Path, tokens: u32, sampling: Sampling) -> Samples {
         prompts: interactive::prompts::built_in(),
     };
     let clock = Monotonic::start();
-    let mut rig =
-        Rig { model: &*model, clock: &clock, abort: AbortHandle::default(), progress: &mut |_| {}, memory: None };
+    let mut rig = Rig {
+        engine: &engine,
+        loaded: &loaded,
+        model: &*model,
+        clock: &clock,
+        abort: AbortHandle::default(),
+        progress: &mut |_| {},
+        memory: None,
+        memory_allowed_bytes: None,
+    };
     match ProfileJob::Interactive(job).run(&mut rig).expect("the profile runs") {
         ProfileSamples::Interactive(samples) => samples,
-        ProfileSamples::Bench(_) => unreachable!("an interactive job gives interactive samples"),
+        _ => unreachable!("an interactive job gives interactive samples"),
     }
 }
 

@@ -44,10 +44,19 @@ fn run_until(script: Script, job: Job, stop: impl Fn(&Progress) -> bool) -> Resu
             raised.raise();
         }
     };
-    let mut rig = Rig { model: &*model, clock: &clock, abort, progress: &mut progress, memory: None };
+    let mut rig = Rig {
+        engine: &engine,
+        loaded: &params,
+        model: &*model,
+        clock: &clock,
+        abort,
+        progress: &mut progress,
+        memory: None,
+        memory_allowed_bytes: None,
+    };
     match profiles::Job::Interactive(job).run(&mut rig)? {
         profiles::Samples::Interactive(samples) => Ok(samples),
-        profiles::Samples::Bench(_) => panic!("an interactive job gave samples of bench"),
+        _ => panic!("an interactive job gave other samples"),
     }
 }
 
@@ -187,10 +196,13 @@ fn a_job_without_prompts_or_tokens_is_impossible() {
 /// A rig that is never used.
 fn rig_of_nothing() -> Rig<'static> {
     let clock = Box::leak(Box::new(ManualClock::default()));
-    let engine = FakeEngine::with_clock(Script::default(), clock.clone());
-    let params = ModelParams::new(std::path::Path::new("fake.gguf"));
-    let model = engine.load(&params, Box::new(|_| std::ops::ControlFlow::Continue(()))).unwrap();
+    let engine = Box::leak(Box::new(FakeEngine::with_clock(Script::default(), clock.clone())));
+    let loaded = Box::leak(Box::new(ModelParams::new(std::path::Path::new("fake.gguf"))));
+    let model = engine.load(loaded, Box::new(|_| std::ops::ControlFlow::Continue(()))).unwrap();
     Rig {
+        engine,
+        loaded,
+        memory_allowed_bytes: None,
         model: Box::leak(model),
         clock,
         abort: AbortHandle::default(),

@@ -5,6 +5,7 @@ pub mod completions;
 mod interrupt;
 pub mod machine;
 pub mod out;
+pub mod quality;
 pub mod report;
 pub mod run;
 pub mod synth;
@@ -22,6 +23,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Run(args) => run::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Quality(args) => quality::run(args),
         Command::Template(args) => template::run(args),
         Command::Synth(args) => synth::run(args),
         Command::Machine(args) => machine::run(args),

@@ -217,7 +217,8 @@ fn real_models(args: &Args) -> anyhow::Result<Vec<Found>> {
 }
 
 fn profile_names(given: &[String]) -> anyhow::Result<Vec<ProfileName>> {
-    let known: Vec<_> = ProfileName::ALL.iter().copied().filter(|&p| p != ProfileName::Bench).collect();
+    let measured = |p: &ProfileName| !matches!(p, ProfileName::Bench | ProfileName::Quality);
+    let known: Vec<_> = ProfileName::ALL.iter().copied().filter(measured).collect();
     if given.is_empty() {
         return Ok(known);
     }
@@ -279,7 +280,11 @@ fn prompts(path: Option<&Path>) -> anyhow::Result<Vec<interactive::Prompt>> {
     interactive::prompts::parse(&text).map_err(wrong)
 }
 
-fn max_memory_bytes(gb: Option<f64>) -> anyhow::Result<Option<u64>> {
+/// A limit in bytes.
+///
+/// # Errors
+/// A [`UsageError`] for what is no size.
+pub(super) fn max_memory_bytes(gb: Option<f64>) -> anyhow::Result<Option<u64>> {
     match gb {
         None => Ok(None),
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // checked to be positive; saturates

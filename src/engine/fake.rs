@@ -24,6 +24,8 @@ pub const FIRST_BYTE: Token = 0;
 pub const BOS: Token = 256;
 /// End of generation; no text.
 pub const END: Token = 257;
+/// The logit of a token that never comes: its probability is 0 for every practical purpose.
+pub const NEVER: f32 = -1e9;
 /// The first scripted piece; the pieces of all answers follow one another.
 pub const FIRST_PIECE: Token = 258;
 
@@ -48,6 +50,11 @@ pub struct Script {
     pub load_failure: Option<String>,
     /// What goes wrong, and where.
     pub misbehaviours: Vec<Misbehaviour>,
+    /// Logits that [`super::Session::scored_logits`] gives after a token: row `token % rows`; the vocabulary's rest is
+    /// [`NEVER`]. None: certain of the answer's next piece.
+    pub logit_rows: Vec<Vec<f32>>,
+    /// Files with scripts of their own, by their names; all other files have this one.
+    pub others: Vec<(String, Script)>,
 }
 
 /// What comes out of one [`super::Session::sample`].
@@ -168,6 +175,8 @@ impl Default for Script {
             max_context: None,
             load_failure: None,
             misbehaviours: Vec::new(),
+            logit_rows: Vec::new(),
+            others: Vec::new(),
         }
     }
 }
@@ -216,11 +225,14 @@ impl Engine for FakeEngine {
     }
 
     fn load(&self, params: &ModelParams, mut progress: LoadProgress) -> Result<Box<dyn Model>, EngineError> {
+        let name = params.path.file_name().unwrap_or_default();
+        let script = self.script.others.iter().find(|(file, _)| name == file.as_str());
+        let script = script.map_or(&self.script, |(_, other)| other);
         let refused = |reason: &str| EngineError::ModelNotLoaded { path: params.path.clone(), reason: reason.into() };
-        if let (true, Some(reason)) = (params.no_alloc, &self.script.load_failure) {
+        if let (true, Some(reason)) = (params.no_alloc, &script.load_failure) {
             return Err(refused(reason));
         }
-        let model = FakeModel::new(self.script.clone(), self.clock.clone(), params.no_alloc);
+        let model = FakeModel::new(script.clone(), self.clock.clone(), params.no_alloc);
         if params.no_alloc {
             return Ok(Box::new(model));
         }
@@ -228,11 +240,11 @@ impl Engine for FakeEngine {
             if progress(f32::from(percent) / 100.0).is_break() {
                 return Err(refused("aborted"));
             }
-            model.pass(self.script.delays.load / 100);
+            model.pass(script.delays.load / 100);
         }
         let aborted = || progress(0.99) == ControlFlow::Break(());
         model.misbehave(Place::Load, aborted).map_err(|stop| refused(&stop.reason()))?;
-        if let Some(reason) = &self.script.load_failure {
+        if let Some(reason) = &script.load_failure {
             return Err(refused(reason));
         }
         let _ = progress(1.0);

@@ -107,6 +107,7 @@ impl Model for LoadedModel {
             n_ctx,
             n_past: 0,
             has_logits: false,
+            n_scored: 0,
             n_batch,
             abort: params.abort.clone(),
         }))
@@ -132,9 +133,34 @@ struct LlamaSession<'m> {
     n_past: u32,
     /// The last thing that happened is an append that went well.
     has_logits: bool,
+    /// Rows of logits that the last scored append left.
+    n_scored: usize,
     n_batch: u32,
     /// Asked here, too: GPU backends do not ask while they compute.
     abort: AbortHandle,
+}
+
+impl LlamaSession<'_> {
+    /// One batch; `first_scored` is where its rows of logits begin, none: its last token alone has one.
+    fn decode(&mut self, batch: &[Token], first_scored: Option<usize>) -> Result<(), EngineError> {
+        let n = u32::try_from(batch.len()).unwrap_or(u32::MAX);
+        if n > self.n_ctx - self.n_past {
+            return Err(EngineError::ContextFull { n_ctx: self.n_ctx });
+        }
+        if self.abort.ask() {
+            return Err(EngineError::Aborted);
+        }
+        let decoded = match first_scored {
+            None => self.context.decode(batch),
+            Some(first) => self.context.decode_scored(batch, first),
+        };
+        if let Err(code) = decoded {
+            self.n_past = self.context.n_past(); // what was computed before the failure stays in the cache
+            return Err(decode_error(code, self.n_ctx));
+        }
+        self.n_past += n;
+        Ok(())
+    }
 }
 
 impl Session for LlamaSession<'_> {
@@ -147,23 +173,27 @@ impl Session for LlamaSession<'_> {
     }
 
     fn append(&mut self, tokens: &[Token]) -> Result<(), EngineError> {
-        self.has_logits = false;
+        (self.has_logits, self.n_scored) = (false, 0);
         for chunk in tokens.chunks(self.n_batch as usize) {
-            let n = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
-            if n > self.n_ctx - self.n_past {
-                return Err(EngineError::ContextFull { n_ctx: self.n_ctx });
-            }
-            if self.abort.ask() {
-                return Err(EngineError::Aborted);
-            }
-            if let Err(code) = self.context.decode(chunk) {
-                self.n_past = self.context.n_past(); // what was computed before the failure stays in the cache
-                return Err(decode_error(code, self.n_ctx));
-            }
-            self.n_past += n;
+            self.decode(chunk, None)?;
         }
         self.has_logits = !tokens.is_empty();
         Ok(())
+    }
+
+    fn append_scored(&mut self, tokens: &[Token], first_scored: usize) -> Result<(), EngineError> {
+        (self.has_logits, self.n_scored) = (false, 0);
+        if tokens.is_empty() {
+            return Ok(());
+        }
+        self.decode(tokens, Some(first_scored))?;
+        self.n_scored = tokens.len().saturating_sub(first_scored);
+        self.has_logits = self.n_scored > 0;
+        Ok(())
+    }
+
+    fn scored_logits(&mut self) -> &[f32] {
+        self.context.rows(self.n_scored)
     }
 
     fn synchronize(&mut self) {
@@ -185,7 +215,7 @@ impl Session for LlamaSession<'_> {
 
     fn clear(&mut self) {
         self.context.clear();
-        (self.n_past, self.has_logits) = (0, false);
+        (self.n_past, self.has_logits, self.n_scored) = (0, false, 0);
     }
 
     fn snapshot(&mut self) -> Vec<u8> {
@@ -193,7 +223,7 @@ impl Session for LlamaSession<'_> {
     }
 
     fn restore(&mut self, snapshot: &[u8]) -> bool {
-        self.has_logits = false; // a state has no logits
+        (self.has_logits, self.n_scored) = (false, 0); // a state has no logits
         let restored = self.context.restore(snapshot);
         self.n_past = self.context.n_past();
         restored

@@ -4,8 +4,8 @@
 //! ([`llama::LlamaEngine`]) and over a script ([`fake::FakeEngine`]). A [`Session`] borrows its [`Model`], as a
 //! `llama_context` borrows its `llama_model`; nothing here refers to itself.
 //!
-//! Left out on purpose: clocks (the profiles hold them) and threads (a session is used from one thread; only
-//! [`AbortHandle`] may be used from another).
+//! Left out on purpose: clocks (the profiles hold them) and threads (a session may move to another thread, but is used from one
+//! at a time; only [`AbortHandle`] may be used from others meanwhile).
 
 mod abort;
 pub mod chat;
@@ -17,6 +17,7 @@ pub mod gguf;
 mod info;
 pub mod llama;
 pub mod memory;
+pub mod need;
 mod params;
 pub mod quantize;
 pub mod synth;
@@ -28,6 +29,7 @@ pub use abort::AbortHandle;
 pub use error::EngineError;
 pub use info::{DeviceInfo, EngineInfo, ModelInfo};
 pub use memory::{BufferUse, MemoryBreakdown};
+pub use need::Demand;
 pub use params::{ContextParams, FlashAttention, KvType, ModelParams, Sampling};
 
 /// A token's number in its model's vocabulary.
@@ -71,7 +73,7 @@ pub trait Model {
 }
 
 /// One sequence of tokens in a context, growing at its end.
-pub trait Session {
+pub trait Session: Send {
     /// The context size in tokens that was really allocated; at least what was asked for.
     fn n_ctx(&self) -> u32;
 
@@ -84,6 +86,17 @@ pub trait Session {
     /// # Errors
     /// [`EngineError::ContextFull`], [`EngineError::Aborted`] or [`EngineError::DecodeFailed`].
     fn append(&mut self, tokens: &[Token]) -> Result<(), EngineError>;
+
+    /// Appends tokens, at most `n_batch`, and keeps the logits of those from the position `first_scored` on: as many rows as
+    /// [`ContextParams::n_outputs_max`] allows. May return before the work is done.
+    ///
+    /// # Errors
+    /// As [`Session::append`]; [`EngineError::DecodeFailed`] also for more tokens or more rows than the context was made for.
+    fn append_scored(&mut self, tokens: &[Token], first_scored: usize) -> Result<(), EngineError>;
+
+    /// The logits that the last [`Session::append_scored`] kept (waits for them): row after row, each with one number per
+    /// vocabulary entry; empty where there are none. Not a copy.
+    fn scored_logits(&mut self) -> &[f32];
 
     /// Waits until all work that was handed in is done.
     fn synchronize(&mut self);

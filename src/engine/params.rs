@@ -71,6 +71,18 @@ impl ContextParams {
     }
 }
 
+impl ContextParams {
+    /// The same with no more rows of logits than 64 MiB hold for this vocabulary (but at least 16), so that a large
+    /// vocabulary does not take more memory for its logits than for its context.
+    #[must_use]
+    pub fn with_outputs_for(&self, n_vocab: u32) -> Self {
+        const ROWS_BYTES: u32 = 64 << 20;
+        const LEAST_ROWS: u32 = 16;
+        let row_bytes = n_vocab.max(1).saturating_mul(4);
+        Self { n_outputs_max: self.n_outputs_max.min((ROWS_BYTES / row_bytes).max(LEAST_ROWS)), ..self.clone() }
+    }
+}
+
 /// Type of the KV cache's entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -6,19 +6,26 @@
 
 pub mod bench;
 pub mod clock;
+pub mod divergence;
 pub mod interactive;
 pub mod quality;
 
 use serde::{Deserialize, Serialize};
 
 use crate::engine::chat::ChatError;
-use crate::engine::{AbortHandle, ContextParams, EngineError, MemoryBreakdown, Model, Session};
+use crate::engine::{
+    AbortHandle, ContextParams, Demand, Engine, EngineError, MemoryBreakdown, Model, ModelParams, Session,
+};
 use clock::Clock;
 
 /// What a profile measures with.
 pub struct Rig<'a> {
+    /// Loads further models, for a profile that compares.
+    pub engine: &'a dyn Engine,
     /// The loaded model.
     pub model: &'a dyn Model,
+    /// What it was loaded with.
+    pub loaded: &'a ModelParams,
     /// Monotonic time.
     pub clock: &'a dyn Clock,
     /// Stops a computation from outside; goes into every context that the profile makes.
@@ -27,6 +34,8 @@ pub struct Rig<'a> {
     pub progress: &'a mut dyn FnMut(Progress),
     /// Exact bytes of the largest context seen; see [`Rig::note_memory`].
     pub memory: Option<MemoryBreakdown>,
+    /// Most main memory that the worker may take; none: no limit.
+    pub memory_allowed_bytes: Option<u64>,
 }
 
 impl Rig<'_> {
@@ -156,6 +165,19 @@ macro_rules! profiles {
 profiles! {
     /// One person in a chat: time to first token, every token's time.
     Interactive => interactive, "interactive";
+    /// What a quantization costs in answers.
+    Quality => quality, "quality";
     /// Prompt processing and generation as llama-bench runs them; `sweetspot bench` only.
     Bench => bench, "bench";
+}
+
+impl Job {
+    /// What must fit the memory at the same time, or the job need not begin. `own` is the worker's model.
+    #[must_use]
+    pub fn demands<'a>(&'a self, own: &'a ModelParams) -> Vec<Demand<'a>> {
+        match self {
+            Self::Quality(job) => job.demands(own),
+            Self::Interactive(_) | Self::Bench(_) => vec![Demand::one(own, self.context())],
+        }
+    }
 }

@@ -180,7 +180,7 @@ impl ProfileView {
                     self.status = ProfileStatus::Failed;
                 }
             }
-            Samples::Bench(_) => {}
+            Samples::Bench(_) | Samples::Quality(_) => {}
         }
     }
 }

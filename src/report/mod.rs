@@ -4,6 +4,7 @@
 pub mod atomic;
 pub mod cell;
 pub mod csv;
+pub mod divergence;
 pub mod folder;
 pub mod json;
 pub mod llama_bench;

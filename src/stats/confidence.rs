@@ -74,8 +74,27 @@ pub fn bootstrap(
     n: usize,
     resamples: usize,
     seed: u64,
-    mut statistic: impl FnMut(&[usize]) -> Option<f64>,
+    statistic: impl FnMut(&[usize]) -> Option<f64>,
 ) -> Option<Interval> {
+    bootstrap_spread(n, resamples, seed, statistic).map(|spread| spread.interval)
+}
+
+/// How far the results of a bootstrap lie apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    /// Their standard deviation, which is the statistic's standard error.
+    pub error: f64,
+    /// What holds their middle 95 %.
+    pub interval: Interval,
+}
+
+/// [`bootstrap`] with the standard error beside the interval.
+pub fn bootstrap_spread(
+    n: usize,
+    resamples: usize,
+    seed: u64,
+    mut statistic: impl FnMut(&[usize]) -> Option<f64>,
+) -> Option<Spread> {
     if n < MIN_SAMPLES {
         return None;
     }
@@ -89,7 +108,11 @@ pub fn bootstrap(
         .collect();
     let sorted = summary::sorted(&results?)?;
     let tail = (1.0 - CONFIDENCE) * 50.0;
-    Some(Interval { low: summary::percentile(&sorted, tail), high: summary::percentile(&sorted, 100.0 - tail) })
+    let interval =
+        Interval { low: summary::percentile(&sorted, tail), high: summary::percentile(&sorted, 100.0 - tail) };
+    // equal results may have a mean that is off by a rounding, and then a deviation of that size
+    let error = if sorted[0] < sorted[sorted.len() - 1] { summary::Summary::of(&sorted)?.stdev? } else { 0.0 };
+    Some(Spread { error, interval })
 }
 
 #[cfg(test)]
@@ -163,6 +186,8 @@ mod tests {
         let first = bootstrap(40, 500, 1, mean).unwrap();
         assert_eq!(bootstrap(40, 500, 1, mean), Some(first));
         assert_ne!(bootstrap(40, 500, 2, mean), Some(first));
+        let error = bootstrap_spread(40, 500, 1, mean).unwrap().error;
+        assert!((error - 1.85).abs() < 0.15, "{error}");
         // The standard error of the mean is 11.69 / √40 = 1.85 around 20.5.
         assert!((first.low - 16.9).abs() < 0.7 && (first.high - 24.1).abs() < 0.7, "{first:?}");
     }

@@ -154,7 +154,7 @@ impl Worker {
             if self.abort.is_raised() {
                 break;
             }
-            self.run_task(task, job, &*model);
+            self.run_task(task, job, engine, params, &*model);
         }
         self.output.send(&Event::Done);
         Exit::Success
@@ -187,13 +187,22 @@ impl Worker {
         })
     }
 
-    fn run_task(&self, task: usize, job: &profiles::Job, model: &dyn Model) {
+    fn run_task(&self, task: usize, job: &profiles::Job, engine: &dyn Engine, loaded: &ModelParams, model: &dyn Model) {
         self.output.send(&Event::TaskStarted { task, profile: job.name() });
         self.abort.reset_tokens();
         let started = Instant::now();
         let clock = Monotonic::start();
         let mut progress = |progress| self.output.send(&Event::Progress { task, progress });
-        let mut rig = Rig { model, clock: &clock, abort: self.abort.clone(), progress: &mut progress, memory: None };
+        let mut rig = Rig {
+            engine,
+            loaded,
+            model,
+            clock: &clock,
+            abort: self.abort.clone(),
+            progress: &mut progress,
+            memory: None,
+            memory_allowed_bytes: self.job.memory_cap_bytes,
+        };
         let result = caught(|| job.run(&mut rig)).and_then(|result| result.map_err(|error| error.to_string()));
         let memory = rig.memory.take();
         let seconds = started.elapsed().as_secs_f64();

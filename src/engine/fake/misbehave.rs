@@ -1,5 +1,6 @@
 //! What a script makes go wrong. Left out on purpose: signals where there are none (a fault is an abort there).
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::model::FakeModel;
@@ -54,7 +55,11 @@ impl FakeModel {
         let mut left = bytes;
         while left > 0 {
             let size = left.min(BLOCK);
-            self.hoard.borrow_mut().push(vec![1; usize::try_from(size).unwrap_or(usize::MAX)]);
+            self.hoard.lock().unwrap_or_else(PoisonError::into_inner).push(vec![
+                1;
+                usize::try_from(size)
+                    .unwrap_or(usize::MAX)
+            ]);
             left -= size;
         }
     }

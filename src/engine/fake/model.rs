@@ -1,6 +1,7 @@
 //! The scripted model, and how its time passes.
 
-use std::cell::{Cell, RefCell};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use super::session::FakeSession;
@@ -15,11 +16,11 @@ pub(super) struct FakeModel {
     /// Cannot compute.
     pub(super) only_planned: bool,
     /// Sequences that were begun.
-    pub(super) sequences: Cell<usize>,
-    pub(super) appends: Cell<u64>,
-    pub(super) samples: Cell<u64>,
+    pub(super) sequences: AtomicUsize,
+    pub(super) appends: AtomicU64,
+    pub(super) samples: AtomicU64,
     /// What `Act::Allocate` took.
-    pub(super) hoard: RefCell<Vec<Vec<u8>>>,
+    pub(super) hoard: Mutex<Vec<Vec<u8>>>,
 }
 
 impl FakeModel {
@@ -27,8 +28,8 @@ impl FakeModel {
         let pieces: usize = script.answers.iter().map(Vec::len).sum();
         let needed = u32::try_from(pieces).unwrap_or(u32::MAX).saturating_add(FIRST_PIECE.unsigned_abs());
         script.model.n_vocab = script.model.n_vocab.max(needed);
-        let (sequences, appends, samples) = (Cell::new(0), Cell::new(0), Cell::new(0));
-        Self { script, clock, only_planned, sequences, appends, samples, hoard: RefCell::default() }
+        let (sequences, appends, samples) = (AtomicUsize::default(), AtomicU64::default(), AtomicU64::default());
+        Self { script, clock, only_planned, sequences, appends, samples, hoard: Mutex::default() }
     }
 
     /// Lets time pass.

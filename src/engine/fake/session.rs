@@ -1,5 +1,6 @@
 //! The scripted sequence of tokens.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::misbehave::Stop;
@@ -17,6 +18,8 @@ pub(super) struct FakeSession<'m> {
     /// Time of appends that has not passed yet.
     owed: Duration,
     logits: Vec<f32>,
+    /// Rows of the last scored append.
+    scored: Vec<f32>,
 }
 
 /// What a snapshot holds.
@@ -34,7 +37,7 @@ struct State {
 impl<'m> FakeSession<'m> {
     pub(super) fn new(model: &'m FakeModel, params: &ContextParams) -> Self {
         let (state, owed) = (State::default(), Duration::ZERO);
-        Self { model, params: params.clone(), state, has_logits: false, owed, logits: Vec::new() }
+        Self { model, params: params.clone(), state, has_logits: false, owed, logits: Vec::new(), scored: Vec::new() }
     }
 
     /// The token that the script wants next.
@@ -50,6 +53,22 @@ impl<'m> FakeSession<'m> {
         }
         let before: usize = answers.iter().take(self.state.sequence.unwrap_or(0) % answers.len()).map(Vec::len).sum();
         FIRST_PIECE + Token::try_from(before + place).unwrap_or(Token::MAX - FIRST_PIECE)
+    }
+
+    /// The scored row that follows a token: the script's, or one that is certain of what would be sampled.
+    fn push_row(&mut self, token: Token) {
+        let script = &self.model.script;
+        let (begin, n_vocab) = (self.scored.len(), script.model.n_vocab as usize);
+        match usize::try_from(token).ok().and_then(|t| t.checked_rem(script.logit_rows.len())) {
+            Some(row) => self.scored.extend(script.logit_rows[row].iter().take(n_vocab)),
+            None => {
+                let certain = usize::try_from(self.next_token()).unwrap_or(0);
+                self.scored.resize(begin + certain, 0.0);
+                self.scored.push(10.0);
+            }
+        }
+        let rest = if script.logit_rows.is_empty() { 0.0 } else { super::NEVER };
+        self.scored.resize(begin + n_vocab, rest);
     }
 
     /// How long appending these tokens takes.
@@ -81,16 +100,14 @@ impl Session for FakeSession<'_> {
         if self.model.only_planned {
             return Err(EngineError::DecodeFailed { code: -1, reason: "the model is only planned".into() });
         }
-        let appends = &self.model.appends;
-        appends.set(appends.get() + 1);
+        let append = self.model.appends.fetch_add(1, Ordering::Relaxed) + 1;
         let abort = &self.params.abort;
-        self.model.misbehave(Place::Append(appends.get()), || abort.is_raised()).map_err(|stop| match stop {
+        self.model.misbehave(Place::Append(append), || abort.is_raised()).map_err(|stop| match stop {
             Stop::Aborted => EngineError::Aborted,
             Stop::Failed(reason) => EngineError::DecodeFailed { code: -3, reason },
         })?;
         if self.state.sequence.is_none() {
-            self.state.sequence = Some(self.model.sequences.get());
-            self.model.sequences.set(self.model.sequences.get() + 1);
+            self.state.sequence = Some(self.model.sequences.fetch_add(1, Ordering::Relaxed));
         }
         let cost = self.cost(n_tokens);
         if self.model.script.delays.asynchronous {
@@ -102,6 +119,24 @@ impl Session for FakeSession<'_> {
         self.state.n_past += n_tokens;
         self.has_logits = true;
         Ok(())
+    }
+
+    fn append_scored(&mut self, tokens: &[Token], first_scored: usize) -> Result<(), EngineError> {
+        self.scored.clear();
+        let n_rows = tokens.len().saturating_sub(first_scored);
+        if tokens.len() > self.params.n_batch as usize || n_rows > self.params.n_outputs_max as usize {
+            return Err(EngineError::DecodeFailed { code: -1, reason: "the batch is too large".into() });
+        }
+        self.append(tokens)?;
+        for &token in tokens.get(first_scored..).unwrap_or_default() {
+            self.push_row(token);
+        }
+        Ok(())
+    }
+
+    fn scored_logits(&mut self) -> &[f32] {
+        self.synchronize();
+        &self.scored
     }
 
     fn synchronize(&mut self) {
@@ -116,10 +151,9 @@ impl Session for FakeSession<'_> {
 
     fn sample(&mut self) -> Token {
         self.synchronize();
-        let samples = &self.model.samples;
-        samples.set(samples.get() + 1);
+        let sample = self.model.samples.fetch_add(1, Ordering::Relaxed) + 1;
         let abort = &self.params.abort;
-        if let Err(Stop::Failed(reason)) = self.model.misbehave(Place::Sample(samples.get()), || abort.is_raised()) {
+        if let Err(Stop::Failed(reason)) = self.model.misbehave(Place::Sample(sample), || abort.is_raised()) {
             panic!("{reason}");
         }
         self.model.pass(self.model.script.delays.sample);
@@ -142,6 +176,7 @@ impl Session for FakeSession<'_> {
         self.synchronize();
         self.state = State::default();
         self.has_logits = false;
+        self.scored.clear();
     }
 
     fn snapshot(&mut self) -> Vec<u8> {

@@ -20,16 +20,24 @@ const SEQUENCE: sys::llama_seq_id = 0;
 const MAX_BUFFERS: usize = 128;
 
 /// KV cache, compute buffers and a sampler.
-///
-/// Not `Send`: llama.cpp ties nothing to a thread, but nobody needs to move one.
 pub struct Context<'m> {
     raw: NonNull<sys::llama_context>,
     sampler: Sampler,
     n_vocab: usize,
+    /// Rows of logits that a batch may ask for; llama.cpp aborts the process above them.
+    n_outputs_max: usize,
+    /// Which tokens of a batch are scored; kept to save the allocation.
+    scored: Vec<i8>,
     /// Owned; llama.cpp has its address for as long as the context lives.
     abort: NonNull<AbortHandle>,
     model: PhantomData<&'m LlamaModel>,
 }
+
+// SAFETY: llama.cpp ties a context to no thread, and every method that computes or writes takes `&mut self`, so only one
+// thread uses it at a time. The model that several contexts share is read only once it is loaded (llama.cpp's own
+// test-thread-safety runs many contexts of one model, a thread each), the sampler belongs to the context alone, and the abort
+// handle consists of atomics.
+unsafe impl Send for Context<'_> {}
 
 impl<'m> Context<'m> {
     /// Allocates the KV cache and the compute buffers; with a `no_alloc` model only counts them.
@@ -50,7 +58,12 @@ impl<'m> Context<'m> {
             return Err(EngineError::ContextNotCreated { n_ctx: params.n_ctx, reason });
         };
         let n_vocab = usize::try_from(model.n_vocab()).unwrap_or(0);
-        Ok(Self { raw: context, sampler: Sampler::new(&Sampling::Greedy), n_vocab, abort, model: PhantomData })
+        let n_outputs_max = match params.n_outputs_max {
+            0 => params.n_batch, // llama.cpp's own default
+            n => n,
+        } as usize;
+        let (sampler, scored) = (Sampler::new(&Sampling::Greedy), Vec::new());
+        Ok(Self { raw: context, sampler, n_vocab, n_outputs_max, scored, abort, model: PhantomData })
     }
 
     /// Size in tokens, as llama.cpp rounded it.
@@ -81,6 +94,40 @@ impl<'m> Context<'m> {
             sys::llama_decode(self.raw.as_ptr(), batch)
         };
         if code == 0 { Ok(()) } else { Err(code) }
+    }
+
+    /// Computes at most `n_batch` tokens after those in the cache; logits of those from `first_scored` on.
+    ///
+    /// # Errors
+    /// llama.cpp's return code where it is not 0; -1 for more tokens or rows than this context was made for.
+    pub fn decode_scored(&mut self, tokens: &[i32], first_scored: usize) -> Result<(), i32> {
+        let n_tokens = i32::try_from(tokens.len()).map_err(|_| -1)?;
+        let n_rows = tokens.len().saturating_sub(first_scored);
+        if tokens.is_empty() || tokens.len() > self.n_batch() as usize || n_rows > self.n_outputs_max {
+            return Err(-1); // llama.cpp itself would abort the process
+        }
+        self.scored.clear();
+        self.scored.extend((0..tokens.len()).map(|place| i8::from(place >= first_scored)));
+        // SAFETY: as in `decode`; `logits` points to as many bytes as there are tokens, which llama.cpp reads during the call.
+        let code = unsafe {
+            let mut batch = sys::llama_batch_get_one(tokens.as_ptr().cast_mut(), n_tokens);
+            batch.logits = self.scored.as_mut_ptr();
+            sys::llama_decode(self.raw.as_ptr(), batch)
+        };
+        if code == 0 { Ok(()) } else { Err(code) }
+    }
+
+    /// The `n_rows` rows of logits of the last decode, one after the other; the caller has asked for as many.
+    pub fn rows(&mut self, n_rows: usize) -> &[f32] {
+        if n_rows == 0 {
+            return &[];
+        }
+        // SAFETY: the context is alive and borrowed mutably for as long as the slice lives; llama.cpp waits for the logits and
+        // keeps the rows of a batch in its tokens' order in one buffer.
+        unsafe {
+            let rows = sys::llama_get_logits(self.raw.as_ptr());
+            if rows.is_null() { &[] } else { std::slice::from_raw_parts(rows, n_rows * self.n_vocab) }
+        }
     }
 
     /// Waits until all work is done.

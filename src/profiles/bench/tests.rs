@@ -1,12 +1,12 @@
 //! The loop on an engine that writes down what it is told, with a clock that only the engine moves: every call costs its own,
 //! unmistakable time, so that a nanosecond too many says which call got into the clock.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use super::super::clock::ManualClock;
 use super::*;
-use crate::engine::{AbortHandle, MemoryBreakdown, Model, Sampling};
+use crate::engine::fake::{FakeEngine, Script};
+use crate::engine::{AbortHandle, MemoryBreakdown, Model, ModelParams, Sampling};
 
 const APPEND_NS: u64 = 100;
 const TOKEN_NS: u64 = 7;
@@ -27,7 +27,7 @@ enum Call {
 #[derive(Clone)]
 struct Recorder {
     info: ModelInfo,
-    calls: Rc<RefCell<Vec<Call>>>,
+    calls: Arc<Mutex<Vec<Call>>>,
     clock: ManualClock,
     restores: bool,
     fails_after: Option<usize>,
@@ -37,7 +37,7 @@ impl Recorder {
     fn new() -> Self {
         Self {
             info: model_info(),
-            calls: Rc::default(),
+            calls: Arc::default(),
             clock: ManualClock::default(),
             restores: true,
             fails_after: None,
@@ -45,12 +45,12 @@ impl Recorder {
     }
 
     fn note(&self, call: Call, nanos: u64) {
-        self.calls.borrow_mut().push(call);
+        self.calls.lock().unwrap().push(call);
         self.clock.advance(Duration::from_nanos(nanos));
     }
 
     fn appended(&self) -> Vec<Vec<Token>> {
-        let calls = self.calls.borrow();
+        let calls = self.calls.lock().unwrap();
         calls.iter().filter_map(|c| if let Call::Append(tokens) = c { Some(tokens.clone()) } else { None }).collect()
     }
 
@@ -61,7 +61,7 @@ impl Recorder {
             Call::Session { n_ctx } => format!("session {n_ctx}"),
             other => format!("{other:?}").to_lowercase(),
         };
-        self.calls.borrow().iter().map(name).collect()
+        self.calls.lock().unwrap().iter().map(name).collect()
     }
 
     fn run(&self, job: &Job) -> (Result<Samples, ProfileError>, Vec<Progress>) {
@@ -69,7 +69,10 @@ impl Recorder {
         let mut note = |progress| seen.push(progress);
         let clock = self.clock.clone();
         let abort = AbortHandle::default();
-        let mut rig = Rig { model: self, clock: &clock, abort, progress: &mut note, memory: None };
+        let (engine, loaded) = (FakeEngine::new(Script::default()), ModelParams::new("m.gguf".as_ref()));
+        let (engine, loaded, memory_allowed_bytes) = (&engine, &loaded, None);
+        let (model, clock, progress, memory) = (self, &clock, &mut note, None);
+        let mut rig = Rig { engine, loaded, model, clock, abort, progress, memory, memory_allowed_bytes };
         let samples = run(job, &mut rig);
         (samples, seen)
     }
@@ -122,6 +125,14 @@ impl Session for RecorderSession {
         assert!(self.n_past <= self.n_ctx, "the test does not fit its context");
         self.recorder.note(Call::Append(tokens.to_vec()), APPEND_NS + TOKEN_NS * u64::from(length));
         Ok(())
+    }
+
+    fn append_scored(&mut self, _: &[Token], _: usize) -> Result<(), EngineError> {
+        panic!("bench scores nothing")
+    }
+
+    fn scored_logits(&mut self) -> &[f32] {
+        panic!("bench scores nothing")
     }
 
     fn synchronize(&mut self) {

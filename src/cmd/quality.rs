@@ -1,0 +1,202 @@
+//! `sweetspot quality`: what a quantization costs in answers. So far by divergence from a reference.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use super::bench::runner::LogPlace;
+use super::{interrupt, out};
+use crate::engine::{FlashAttention, KvType, ModelParams};
+use crate::exit_code::{Exit, UsageError};
+use crate::lab::cell::{self, Workers};
+use crate::lab::console::Console;
+use crate::lab::models;
+use crate::lab::outcome::{Outcome, Status};
+use crate::plan::matrix::{Found, PlannedCell};
+use crate::profiles::{Job, divergence, quality};
+use crate::report::divergence as report;
+use crate::worker::process::Options;
+use crate::worker::protocol::EngineChoice;
+
+/// Arguments of `sweetspot quality`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// GGUF files, or folders of them
+    #[arg(value_name = "MODEL", required = true)]
+    models: Vec<PathBuf>,
+    /// File of the same model that the others are compared with, such as its F16; none: each with itself, where only the
+    /// types of the KV cache differ
+    #[arg(long, value_name = "FILE")]
+    reference: Option<PathBuf>,
+    /// Text that both read [default: one that is built in]
+    #[arg(long, value_name = "FILE")]
+    text: Option<PathBuf>,
+    /// Standard error of the mean divergence at which reading ends; 0: read the whole text
+    #[arg(long, value_name = "PERCENT", default_value = "5%", value_parser = percent)]
+    precision: f64,
+    /// Tokens of a chunk; its second half is scored
+    #[arg(short = 'c', long, value_name = "N", default_value_t = divergence::CHUNK_TOKENS,
+          value_parser = clap::value_parser!(u32).range(8..=65536))]
+    chunk: u32,
+    /// Type of the cached keys (-ctk)
+    #[arg(long, value_name = "TYPE", default_value = "f16")]
+    cache_type_k: KvType,
+    /// Type of the cached values (-ctv)
+    #[arg(long, value_name = "TYPE", default_value = "f16")]
+    cache_type_v: KvType,
+    /// Type of the reference's cached keys
+    #[arg(long, value_name = "TYPE", default_value = "f16")]
+    reference_cache_type_k: KvType,
+    /// Type of the reference's cached values
+    #[arg(long, value_name = "TYPE", default_value = "f16")]
+    reference_cache_type_v: KvType,
+    /// Threads [default: one a physical core]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    threads: Option<u32>,
+    /// Layers to keep on the GPU, of each model (-ngl) [default: all]
+    #[arg(long, value_name = "N")]
+    n_gpu_layers: Option<u32>,
+    /// Flash attention (-fa)
+    #[arg(long, value_name = "on|off|auto", default_value = "auto")]
+    flash_attn: FlashAttention,
+    /// Most memory that both models may take, in GB (10^9 bytes) [default: what is free]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    max_memory_gb: Option<f64>,
+    /// Start of the bootstrap's random numbers
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Format on stdout: text or json
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value = "text")]
+    output: Format,
+    /// Keep llama.cpp's log in this file
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// A [`UsageError`] for wrong arguments and files that are not there; otherwise what kept the results from being written. A
+/// model that cannot be measured is a line on stderr.
+#[allow(clippy::needless_pass_by_value)] // every command has the same signature
+pub fn run(args: Args) -> anyhow::Result<Exit> {
+    let found = models::find(&args.models)?;
+    let reference = args.reference.as_deref().map(reference).transpose()?;
+    if reference.is_none() && !args.caches_differ() {
+        return Err(UsageError::new(
+            "nothing to compare with: name a --reference, or a type of the KV cache other than the reference's (-ctk, -ctv)",
+        ));
+    }
+    let text = text(args.text.as_deref())?;
+    let given_bytes = super::run::max_memory_bytes(args.max_memory_gb)?;
+    let free_bytes = Some(crate::machine::memory::available_bytes()).filter(|&bytes| bytes > 0);
+    let log = LogPlace::new(args.log.clone()).context("no place for the worker's log; name a file with --log")?;
+    let workers = Workers {
+        options: Options::new(log.path().to_owned()),
+        engine: EngineChoice::Llama,
+        memory_cap_bytes: given_bytes.or(free_bytes),
+    };
+    let cells: Vec<_> = found.into_iter().map(|found| plan(&args, found, reference.as_ref(), &text)).collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("tokio cannot start")?;
+    let (outcomes, interrupted) = runtime.block_on(measure(&cells, &workers));
+    out::print(&match args.output {
+        Format::Text => report::text(&outcomes),
+        Format::Json => report::json(&outcomes)?,
+    })?;
+    let measured = outcomes.iter().filter(|outcome| outcome.status == Status::Measured).count();
+    if measured < outcomes.len() && !interrupted {
+        crate::say!("sweetspot: llama.cpp's log: {}", log.keep().display());
+    }
+    Ok(match measured {
+        _ if interrupted => Exit::Interrupted,
+        0 => Exit::Nothing,
+        _ => Exit::Success,
+    })
+}
+
+async fn measure(cells: &[PlannedCell], workers: &Workers) -> (Vec<Outcome>, bool) {
+    let mut cancel = interrupt::watch();
+    let mut console = Console::new(cells.len());
+    let mut outcomes = Vec::with_capacity(cells.len());
+    for (place, planned) in cells.iter().enumerate() {
+        console.cell_started(place + 1, &planned.cell);
+        let outcome = if *cancel.borrow() {
+            cell::not_begun(planned, "interrupted before it began")
+        } else {
+            cell::run(planned, workers, "", &mut cancel, &mut console).await
+        };
+        console.cell_ended(&outcome);
+        outcomes.push(outcome);
+    }
+    console.finish();
+    let interrupted = *cancel.borrow();
+    (outcomes, interrupted)
+}
+
+impl Args {
+    fn caches_differ(&self) -> bool {
+        (self.cache_type_k, self.cache_type_v) != (self.reference_cache_type_k, self.reference_cache_type_v)
+    }
+}
+
+fn plan(args: &Args, found: Found, reference: Option<&Found>, text: &(String, String)) -> PlannedCell {
+    let params = |path: &Path| ModelParams { n_gpu_layers: args.n_gpu_layers, ..ModelParams::new(path) };
+    let threads = args.threads.unwrap_or_else(crate::machine::default_threads);
+    let mut job = divergence::Job::new(&text.0, &text.1, threads).with_chunks_of(args.chunk);
+    let weights_bytes = found.cell.size_bytes + reference.map_or(0, |reference| reference.cell.size_bytes);
+    job = job.with_threads(threads, weights_bytes, args.n_gpu_layers == Some(0) || !HAS_GPU);
+    // a file that is compared with itself is loaded once
+    job.reference = reference.filter(|r| r.cell.path != found.cell.path).map(|r| params(&r.cell.path));
+    (job.precision_percent, job.seed) = (args.precision, args.seed);
+    (job.context.type_k, job.context.type_v) = (args.cache_type_k, args.cache_type_v);
+    let of_reference = &mut job.reference_context;
+    (of_reference.type_k, of_reference.type_v) = (args.reference_cache_type_k, args.reference_cache_type_v);
+    (job.context.flash_attention, of_reference.flash_attention) = (args.flash_attn, args.flash_attn);
+    let jobs = vec![Job::Quality(quality::Job { context: job.context.clone(), divergence: Some(job) })];
+    let model = params(&found.cell.path);
+    PlannedCell { cell: found.cell, model, jobs, broken: found.broken, skip: None, warnings: Vec::new() }
+}
+
+/// Whether this program was built with a GPU backend.
+const HAS_GPU: bool =
+    cfg!(any(feature = "cuda", feature = "vulkan", feature = "metal", feature = "rocm", feature = "dynamic-backends"));
+
+/// The reference's file, whole and the only one that is named.
+fn reference(path: &Path) -> anyhow::Result<Found> {
+    let mut found = models::find(&[path.to_owned()])?;
+    let (Some(one), true) = (found.pop(), found.is_empty()) else {
+        return Err(UsageError::new(format!(
+            "--reference {}: a folder of several models; name one file",
+            path.display()
+        )));
+    };
+    match one.broken {
+        Some(reason) => Err(UsageError::new(format!("--reference: {reason}"))),
+        None => Ok(one),
+    }
+}
+
+/// Name and contents of the text.
+fn text(path: Option<&Path>) -> anyhow::Result<(String, String)> {
+    let Some(path) = path else { return Ok((divergence::text::NAME.into(), divergence::text::BUILT_IN.into())) };
+    let wrong = |what: String| UsageError::new(format!("--text {}: {what}", path.display()));
+    let bytes = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|e| wrong(format!("not UTF-8 from byte {} on; give a plain text", e.utf8_error().valid_up_to())))?;
+    Ok((path.display().to_string(), text))
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).trim();
+    let percent: f64 = number.parse().map_err(|_| format!("'{text}' is no percentage, such as 5%"))?;
+    if (0.0..=100.0).contains(&percent) { Ok(percent) } else { Err(format!("'{text}' is not between 0% and 100%")) }
+}
