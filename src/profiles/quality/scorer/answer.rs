@@ -157,16 +157,16 @@ mod tests {
     #[test]
     fn the_last_mark_of_an_answer_is_found() {
         for (text, rest) in [
-            ("The answer is 42", Some((Mark::Is, " 42"))),
-            ("**Answer:** B", Some((Mark::Colon, " B"))),
-            ("The correct answer to this question is: C", Some((Mark::Colon, " C"))),
-            ("Answer: 1\nNo. Answer: 2", Some((Mark::Colon, " 2"))),
-            ("so\n#### 7\nbye", Some((Mark::Exact, " 7"))),
+            ("The answer is 42", Some((Mark::Is, "42"))),
+            ("**Answer:** B", Some((Mark::Colon, "B"))),
+            ("The correct answer to this question is: C", Some((Mark::Colon, "C"))),
+            ("Answer: 1\nNo. Answer: 2", Some((Mark::Colon, "2"))),
+            ("so\n#### 7\nbye", Some((Mark::Exact, "7"))),
             (r"\boxed{\frac{3}{4}} done", Some((Mark::Exact, r"\frac{3}{4}"))),
             ("I answered 42", None),
             ("they answer 3 calls", None),
         ] {
-            assert_eq!(marked(text).map(|(mark, place)| (mark, &text[place])), rest, "{text}");
+            assert_eq!(marked(text).map(|(mark, place)| (mark, text[place].trim())), rest, "{text}");
         }
     }
 }

@@ -9,7 +9,10 @@ use super::Scored;
 use super::answer::{Mark, marked, pattern, plain, sentences, unmarked};
 use super::text::{names, words};
 
-struct Option_<'a> {
+/// What follows a letter when another one may stand instead: "or B".
+static INSTEAD: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?i:(?:or|and|&|/) )\(?[A-Z0-9]\b"));
+
+struct Labelled<'a> {
     letter: String,
     /// Empty where the letter is all.
     text: &'a str,
@@ -39,19 +42,19 @@ pub(super) fn index(answer: &str, options: &[String]) -> Option<usize> {
     options.iter().position(|o| same(o)).or_else(|| labelled(options).iter().position(|o| same(&o.letter)))
 }
 
-fn labelled(options: &[String]) -> Vec<Option_<'_>> {
+fn labelled(options: &[String]) -> Vec<Labelled<'_>> {
     let only_letters = options.iter().all(|o| o.trim().chars().count() == 1);
     let letters = ('A'..='Z').map(String::from);
     letters
         .zip(options)
         .map(|(letter, text)| match only_letters {
-            true => Option_ { letter: text.trim().to_uppercase(), text: "" },
-            false => Option_ { letter, text: text.trim() },
+            true => Labelled { letter: text.trim().to_uppercase(), text: "" },
+            false => Labelled { letter, text: text.trim() },
         })
         .collect()
 }
 
-fn read(text: &str, options: &[Option_<'_>]) -> Result<usize, String> {
+fn read(text: &str, options: &[Labelled<'_>]) -> Result<usize, String> {
     if let Some((mark, place)) = marked(text) {
         let rest = text[place].trim_start_matches([' ', '\n', ':', '"', '\'']);
         if rest.trim().is_empty() {
@@ -75,9 +78,9 @@ fn read(text: &str, options: &[Option_<'_>]) -> Result<usize, String> {
 }
 
 /// Whether lines of the answer begin with two different letters: it repeats the question.
-fn lists_options(text: &str, options: &[Option_<'_>]) -> bool {
+fn lists_options(text: &str, options: &[Labelled<'_>]) -> bool {
     let begins =
-        |o: &&Option_<'_>| text.lines().any(|line| label(line.trim(), true).is_some_and(|(l, _, _)| l == o.letter));
+        |o: &&Labelled<'_>| text.lines().any(|line| label(line.trim(), true).is_some_and(|(l, _, _)| l == o.letter));
     options.iter().filter(begins).count() > 1
 }
 
@@ -98,17 +101,17 @@ fn label(text: &str, bare: bool) -> Option<(String, &str, bool)> {
     // "A man" and "I think" are prose; "a)" and "(a)" are labels.
     let prose =
         sign.is_empty() && !rest.is_empty() && (a_word || small || letter.starts_with(|c: char| c.is_ascii_digit()));
-    let explained = rest.starts_with("because") || rest.starts_with("since") || rest.starts_with("is ");
+    let explained =
+        INSTEAD.is_match(rest) || rest.starts_with("because") || rest.starts_with("since") || rest.starts_with("is ");
     if (prose && !(explained && !small)) || (small && !bare && !opened && sign.is_empty() && !rest.is_empty()) {
         return None;
     }
     Some((letter.to_uppercase(), rest, !sign.is_empty()))
 }
 
-fn at_the_beginning(text: &str, options: &[Option_<'_>], bare: bool) -> Option<Result<usize, String>> {
+fn at_the_beginning(text: &str, options: &[Labelled<'_>], bare: bool) -> Option<Result<usize, String>> {
     let (letter, rest, signed) = label(text, bare)?;
     let picked = options.iter().position(|o| o.letter == letter)?;
-    static INSTEAD: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?i:(?:or|and|&|/) )\(?[A-Z0-9]\b"));
     if INSTEAD.is_match(rest) {
         return Some(Err(format!("it picks {letter} and another option")));
     }
@@ -124,10 +127,10 @@ fn at_the_beginning(text: &str, options: &[Option_<'_>], bare: bool) -> Option<R
 }
 
 /// The option that a sentence names, by letter or else by text; an error if it names several, None if it names none.
-fn in_one_sentence(sentence: &str, options: &[Option_<'_>]) -> Option<Result<usize, String>> {
+fn in_one_sentence(sentence: &str, options: &[Labelled<'_>]) -> Option<Result<usize, String>> {
     static LETTER: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
-            r#"(?:\b(?i:option|choice|letter|statement) [("]?([A-Za-z0-9])\b|\(([A-Za-z0-9])\)|(?:^|[ "'])([A-Z])(?:[ ]*$|[)."':,;!?]| (?:is|because|since)\b|[\n]))"#,
+            r#"(?:\b(?i:option|choice|letter|statement) [("]?([A-Za-z0-9])\b|\(([A-Za-z0-9])\)|(?:^|[ "'])([A-Z])(?:[ ]*$|[)."':,;!?]| (?:is|because|since|or|and)\b|[\n]))"#,
         )
     });
     let mut picked: Vec<usize> = LETTER

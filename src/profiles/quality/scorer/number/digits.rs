@@ -29,16 +29,26 @@ enum Form {
 /// In the order of trying; the first that is not cut off counts.
 static FORMS: LazyLock<Vec<(Regex, Form)>> = LazyLock::new(|| {
     [
-        (r"^\d{4}-\d{1,2}-\d{1,2}|^\d{1,2}/\d{1,2}/\d{2,4}|^\d{1,2}:\d{2}(?::\d{2})?", Form::None),
-        (r"^\d+ \d+/\d+|^\d+/\d+", Form::Fraction),
+        (r"^\d{4}-\d{1,2}-\d{1,2}", Form::None),
+        (r"^\d{1,2}/\d{1,2}/\d{2,4}", Form::None),
+        (r"^\d{1,2}:\d{2}(?::\d{2})?", Form::None),
+        (r"^\d+ \d+/\d+", Form::Fraction),
+        (r"^\d+/\d+", Form::Fraction),
         (r"^(\d+(?:\.\d+)?) ?(?:×|x|\*|·|\\times|\\cdot) ?10(?:\^\{?|\*\*)(-?\d+)\}?", Form::Power),
         (r"^(\d+(?:\.\d+)?)(?:\^\{?|\*\*)(\d+)\}?", Form::Raised),
-        (r"^\d{1,3}(?:\.\d{3})+,\d{1,2}|^\d{1,3}(?:\.\d{3}){2,}|^\d{1,3}(?: \d{3})+,\d{1,2}", Form::European),
-        (r"^\d{1,3}(?:,\d{2})*,\d{3}(?:\.\d+)?|^\d{1,3}(?:,\d{3})+(?:\.\d+)?", Form::Grouped),
-        (r"^\d{1,3}(?:'\d{3})+(?:\.\d+)?|^\d{1,3}(?: \d{3})+(?:\.\d+)?", Form::Grouped),
+        (r"^\d{1,3}(?:\.\d{3})+,\d{1,2}", Form::European),
+        (r"^\d{1,3}(?:\.\d{3}){2,}", Form::European),
+        (r"^\d{1,3}(?: \d{3})+,\d{1,2}", Form::European),
+        (r"^[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?", Form::Grouped),
+        (r"^[1-9]\d?(?:,\d{2})+,\d{3}(?:\.\d+)?", Form::Grouped),
+        (r"^[1-9]\d{0,2}(?:'\d{3})+(?:\.\d+)?", Form::Grouped),
+        (r"^[1-9]\d{0,2}(?: \d{3})+(?:\.\d+)?", Form::Grouped),
         (r"^\d+(?:\.\d+)?[eE][+-]?\d+", Form::Plain),
-        (r"^\d*\.\d+|^\d+", Form::Plain),
-        (r"^\d+,\d{1,2}|^0,\d+|^\d{4,},\d+", Form::European),
+        (r"^\d*\.\d+", Form::Plain),
+        (r"^\d+", Form::Plain),
+        (r"^\d+,\d{1,2}", Form::European),
+        (r"^0,\d+", Form::European),
+        (r"^\d{4,},\d+", Form::European),
     ]
     .map(|(text, form)| (pattern(text), form))
     .into()
@@ -143,7 +153,9 @@ fn negative(before: &str) -> bool {
         LazyLock::new(|| pattern(r"(?i)(?:^|[^\d\s)%][ ]+|[=:(][ ]*)(?:minus|negative)[ ]+[$€£¥]?$"));
     let before = before.trim_end_matches(['$', '€', '£', '¥', '\\']);
     if let Some(left) = before.strip_suffix('-') {
-        let operand = |c: char| c.is_alphanumeric() || matches!(c, ')' | ']' | '%' | '-');
+        // "12 -5" subtracts, "is -5" does not; "x-5" and "12-5" do.
+        let spaced = left.ends_with(' ');
+        let operand = |c: char| c.is_numeric() || matches!(c, ')' | ']' | '%' | '-') || (!spaced && c.is_alphabetic());
         return !left.trim_end_matches(' ').ends_with(operand);
     }
     if let Some(left) = before.trim_end_matches(' ').strip_suffix('-') {
