@@ -6,6 +6,7 @@ mod interrupt;
 pub mod machine;
 pub mod out;
 pub mod quality;
+mod questions;
 pub mod report;
 pub mod run;
 pub mod synth;

@@ -96,7 +96,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
             "nothing to compare with: name a --reference, or a type of the KV cache other than the reference's (-ctk, -ctv)",
         ));
     }
-    let text = text(args.text.as_deref())?;
+    let text = super::questions::text("--text", args.text.as_deref())?;
     let given_bytes = super::run::max_memory_bytes(args.max_memory_gb)?;
     let free_bytes = Some(crate::machine::memory::available_bytes()).filter(|&bytes| bytes > 0);
     let log = LogPlace::new(args.log.clone()).context("no place for the worker's log; name a file with --log")?;
@@ -153,7 +153,7 @@ fn plan(args: &Args, found: Found, reference: Option<&Found>, text: &(String, St
     let threads = args.threads.unwrap_or_else(crate::machine::default_threads);
     let mut job = divergence::Job::new(&text.0, &text.1, threads).with_chunks_of(args.chunk);
     let weights_bytes = found.cell.size_bytes + reference.map_or(0, |reference| reference.cell.size_bytes);
-    job = job.with_threads(threads, weights_bytes, args.n_gpu_layers == Some(0) || !HAS_GPU);
+    job = job.with_threads(threads, weights_bytes, args.n_gpu_layers == Some(0) || !crate::engine::HAS_GPU);
     // a file that is compared with itself is loaded once
     job.reference = reference.filter(|r| r.cell.path != found.cell.path).map(|r| params(&r.cell.path));
     (job.precision_percent, job.seed) = (args.precision, args.seed);
@@ -161,14 +161,10 @@ fn plan(args: &Args, found: Found, reference: Option<&Found>, text: &(String, St
     let of_reference = &mut job.reference_context;
     (of_reference.type_k, of_reference.type_v) = (args.reference_cache_type_k, args.reference_cache_type_v);
     (job.context.flash_attention, of_reference.flash_attention) = (args.flash_attn, args.flash_attn);
-    let jobs = vec![Job::Quality(quality::Job { context: job.context.clone(), divergence: Some(job) })];
+    let jobs = vec![Job::Quality(quality::Job { context: job.context.clone(), questions: None, divergence: Some(job) })];
     let model = params(&found.cell.path);
     PlannedCell { cell: found.cell, model, jobs, broken: found.broken, skip: None, warnings: Vec::new() }
 }
-
-/// Whether this program was built with a GPU backend.
-const HAS_GPU: bool =
-    cfg!(any(feature = "cuda", feature = "vulkan", feature = "metal", feature = "rocm", feature = "dynamic-backends"));
 
 /// The reference's file, whole and the only one that is named.
 fn reference(path: &Path) -> anyhow::Result<Found> {
@@ -183,16 +179,6 @@ fn reference(path: &Path) -> anyhow::Result<Found> {
         Some(reason) => Err(UsageError::new(format!("--reference: {reason}"))),
         None => Ok(one),
     }
-}
-
-/// Name and contents of the text.
-fn text(path: Option<&Path>) -> anyhow::Result<(String, String)> {
-    let Some(path) = path else { return Ok((divergence::text::NAME.into(), divergence::text::BUILT_IN.into())) };
-    let wrong = |what: String| UsageError::new(format!("--text {}: {what}", path.display()));
-    let bytes = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
-    let text = String::from_utf8(bytes)
-        .map_err(|e| wrong(format!("not UTF-8 from byte {} on; give a plain text", e.utf8_error().valid_up_to())))?;
-    Ok((path.display().to_string(), text))
 }
 
 fn percent(text: &str) -> Result<f64, String> {

@@ -14,7 +14,7 @@ use crate::lab::synthetic::{self, Synthetic};
 use crate::lab::{self, models};
 use crate::machine::Machine;
 use crate::plan::config::Config;
-use crate::plan::matrix::{self, Found, Limits, PlannedCell};
+use crate::plan::matrix::{self, Found, Limits, Material, PlannedCell};
 use crate::profiles::{Job, ProfileName, interactive};
 use crate::report;
 use crate::worker::process::Options;
@@ -36,6 +36,9 @@ pub struct Args {
     /// Profiles to run.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     profiles: Vec<String>,
+    /// Prompt files (TOML) that the quality profile asks instead of the built-in ones.
+    #[arg(long, value_name = "FILE", value_delimiter = ',')]
+    prompts: Vec<PathBuf>,
     /// Only these quantizations of what is found; with `--weights synthetic` those that are made.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     quants: Vec<Quant>,
@@ -94,7 +97,7 @@ pub enum Weights {
 pub fn run(args: Args) -> anyhow::Result<Exit> {
     let profiles = profile_names(&args.profiles)?;
     let config = configuration(&args)?;
-    let prompts = prompts(config.interactive.prompts.as_deref())?;
+    let material = material(&config, &args)?;
     let given_bytes = max_memory_bytes(args.max_memory_gb)?;
     let synthetic = synthetic_models(&args)?;
     let found = match synthetic.as_slice() {
@@ -109,7 +112,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         memory_bytes: given_bytes.or(Some(main_memory + gpu_memory(&engine, &config)).filter(|&bytes| bytes > 0)),
         memory_limit_was_given: given_bytes.is_some(),
     };
-    let plan = matrix::plan(found, &profiles, &config, &prompts, &limits);
+    let plan = matrix::plan(found, &profiles, &config, &material, &limits);
     if args.dry_run {
         super::out::print(&dry_run(&plan))?;
         return Ok(Exit::Success);
@@ -217,7 +220,7 @@ fn real_models(args: &Args) -> anyhow::Result<Vec<Found>> {
 }
 
 fn profile_names(given: &[String]) -> anyhow::Result<Vec<ProfileName>> {
-    let measured = |p: &ProfileName| !matches!(p, ProfileName::Bench | ProfileName::Quality);
+    let measured = |p: &ProfileName| *p != ProfileName::Bench;
     let known: Vec<_> = ProfileName::ALL.iter().copied().filter(measured).collect();
     if given.is_empty() {
         return Ok(known);
@@ -248,17 +251,23 @@ fn configuration(args: &Args) -> anyhow::Result<Config> {
             let mut config =
                 Config::parse(&text).map_err(|e| UsageError::new(format!("--config {}: {e}", path.display())))?;
             // a relative path in a file is relative to the file
-            if let (Some(prompts), Some(folder)) = (&mut config.interactive.prompts, path.parent()) {
-                *prompts = folder.join(&*prompts);
+            if let Some(folder) = path.parent() {
+                let files = config.interactive.prompts.iter_mut().chain(&mut config.quality.prompts);
+                files.chain(&mut config.quality.divergence_text).for_each(|file| *file = folder.join(&*file));
             }
             config
         }
     };
     if args.quick {
         config.interactive.make_quick();
+        config.quality.make_quick();
     }
     if args.full {
         config.interactive.make_full();
+        config.quality.make_full();
+    }
+    if !args.prompts.is_empty() {
+        config.quality.prompts.clone_from(&args.prompts);
     }
     if let (Some(new), Sampling::Seeded { seed, .. }) = (args.seed, &mut config.interactive.sampling) {
         *seed = new;
@@ -271,6 +280,16 @@ fn configuration(args: &Args) -> anyhow::Result<Config> {
     engine.flash_attention = args.flash_attn.or(engine.flash_attention);
     config.check().map_err(UsageError::new)?;
     Ok(config)
+}
+
+/// What the profiles ask, read before anything is measured.
+fn material(config: &Config, args: &Args) -> anyhow::Result<Material> {
+    Ok(Material {
+        interactive: prompts(config.interactive.prompts.as_deref())?,
+        questions: super::questions::source(config.quality.set, &config.quality.prompts)?,
+        text: super::questions::text("quality.divergence_text", config.quality.divergence_text.as_deref())?,
+        question_synthetic: args.profiles.iter().any(|name| name == ProfileName::Quality.name()),
+    })
 }
 
 fn prompts(path: Option<&Path>) -> anyhow::Result<Vec<interactive::Prompt>> {

@@ -35,6 +35,10 @@ pub use params::{ContextParams, FlashAttention, KvType, ModelParams, Sampling};
 /// A token's number in its model's vocabulary.
 pub type Token = i32;
 
+/// Whether this program was built with a GPU backend.
+pub const HAS_GPU: bool =
+    cfg!(any(feature = "cuda", feature = "vulkan", feature = "metal", feature = "rocm", feature = "dynamic-backends"));
+
 /// Told how much of a model is loaded, 0 to 1; `Break` gives the loading up.
 pub type LoadProgress = Box<dyn FnMut(f32) -> ControlFlow<()>>;
 

@@ -90,7 +90,13 @@ fn inspect(path: &Path) -> Found {
                 synthetic: parts[0].is_synthetic(),
                 quant,
             };
-            Found { cell, n_ctx_train: parts[0].arch_u32("context_length"), broken: None }
+            Found {
+                n_ctx_train: parts[0].arch_u32("context_length"),
+                n_params: Some(parts.iter().map(Gguf::n_params).sum()),
+                reference: None,
+                broken: None,
+                cell,
+            }
         }
         Err(error) => {
             // the header may be whole although the file is not: then its quantization is known
@@ -103,7 +109,7 @@ fn inspect(path: &Path) -> Found {
                 size_bytes: std::fs::metadata(path).map_or(0, |m| m.len()),
                 synthetic: header.as_ref().is_some_and(Gguf::is_synthetic),
             };
-            Found { cell, n_ctx_train: None, broken: Some(error.to_string()) }
+            Found { cell, n_ctx_train: None, n_params: None, reference: None, broken: Some(error.to_string()) }
         }
     }
 }

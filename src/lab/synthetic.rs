@@ -52,7 +52,8 @@ pub fn find(names: &[String], quants: &[Quant], seed: Option<u32>) -> anyhow::Re
             synthetic: true,
             path,
         };
-        Ok(Synthetic { found: Found { cell, n_ctx_train: Some(shape.n_ctx_train), broken: None }, plan })
+        let (n_ctx_train, n_params) = (Some(shape.n_ctx_train), Some(plan.n_params()));
+        Ok(Synthetic { found: Found { cell, n_ctx_train, n_params, reference: None, broken: None }, plan })
     };
     wanted(names, quants)?.into_iter().map(synthetic).collect()
 }

@@ -2,9 +2,12 @@
 //!
 //! Pure: text in, configuration out. An unknown key is an error that names the key and the nearest right one.
 
+mod quality;
+
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{FlashAttention, KvType, Sampling};
+pub use quality::{QualityConfig, SetName};
 
 /// So many samples are the least that an interval of their median can be given for.
 #[allow(clippy::cast_possible_truncation)] // 6
@@ -20,6 +23,8 @@ pub struct Config {
     pub worker: WorkerConfig,
     /// The interactive profile.
     pub interactive: InteractiveConfig,
+    /// The quality profile.
+    pub quality: QualityConfig,
 }
 
 /// How the engine is set up.
@@ -149,7 +154,8 @@ impl Config {
         if let Some((key, _)) = seconds.into_iter().chain([grace]).find(|(_, value)| *value > LONGEST_SECONDS) {
             return Err(format!("{key} is more than a year ({LONGEST_SECONDS} s)"));
         }
-        check_sampling(&self.interactive.sampling)?;
+        check_sampling("interactive", &self.interactive.sampling)?;
+        self.quality.check()?;
         if !(interval_width_percent > 0.0 && interval_width_percent.is_finite()) {
             return Err("interactive.interval_width_percent must be a number above 0".to_owned());
         }
@@ -164,14 +170,14 @@ impl Config {
 const LONGEST_SECONDS: u64 = 365 * 24 * 3600;
 
 /// Numbers that llama.cpp's samplers would take and make nonsense of.
-fn check_sampling(sampling: &Sampling) -> Result<(), String> {
+fn check_sampling(section: &str, sampling: &Sampling) -> Result<(), String> {
     let Sampling::Seeded { temperature, top_p, min_p, .. } = *sampling else { return Ok(()) };
     let is_share = |x: f32| (0.0..=1.0).contains(&x);
     if !(temperature >= 0.0 && temperature.is_finite()) {
-        return Err(format!("interactive.sampling.temperature is {temperature}; it must be 0 or more"));
+        return Err(format!("{section}.sampling.temperature is {temperature}; it must be 0 or more"));
     }
     if !is_share(top_p) || !is_share(min_p) {
-        return Err("interactive.sampling: top_p and min_p must lie between 0 and 1".to_owned());
+        return Err(format!("{section}.sampling: top_p and min_p must lie between 0 and 1"));
     }
     Ok(())
 }

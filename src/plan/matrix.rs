@@ -2,9 +2,12 @@
 //!
 //! Pure: what was found on disk and what the machine has come in as facts; a plan comes out.
 
+use std::path::{Path, PathBuf};
+
 use crate::engine::{ContextParams, ModelParams};
 use crate::lab::outcome::Cell;
 use crate::plan::config::Config;
+use crate::plan::questions::{self, QuestionSource};
 use crate::profiles::{self, ProfileName, interactive};
 use crate::stats::gigabytes;
 
@@ -15,6 +18,10 @@ pub struct Found {
     pub cell: Cell,
     /// Context size it was trained for, in tokens, where the file says so.
     pub n_ctx_train: Option<u32>,
+    /// Parameters, where the file's header could be read.
+    pub n_params: Option<u64>,
+    /// A file of the same model that its predictions are compared with; none: the largest of those that are found.
+    pub reference: Option<PathBuf>,
     /// Why it cannot be measured, where the file is broken.
     pub broken: Option<String>,
 }
@@ -47,23 +54,41 @@ pub struct PlannedCell {
     pub warnings: Vec<String>,
 }
 
+/// What the profiles ask, read beforehand.
+#[derive(Clone, Debug)]
+pub struct Material {
+    /// Prompts of the interactive profile.
+    pub interactive: Vec<interactive::Prompt>,
+    /// Prompts of the quality profile.
+    pub questions: QuestionSource,
+    /// Name and contents of the text for divergence.
+    pub text: (String, String),
+    /// Whether the quality of synthetic weights is measured, too: only where somebody asks for it by name.
+    pub question_synthetic: bool,
+}
+
 /// Plans every found file with every profile.
 #[must_use]
 pub fn plan(
     found: Vec<Found>,
     profiles: &[ProfileName],
     config: &Config,
-    prompts: &[interactive::Prompt],
+    material: &Material,
     limits: &Limits,
 ) -> Vec<PlannedCell> {
-    found.into_iter().map(|found| plan_cell(found, profiles, config, prompts, limits)).collect()
+    let references: Vec<_> = found.iter().map(|one| reference(one, &found, limits)).collect();
+    let planned = |(found, reference): (Found, Option<(PathBuf, u64)>)| {
+        plan_cell(found, reference.as_ref().map(|(p, n)| (p.as_path(), *n)), profiles, config, material, limits)
+    };
+    found.into_iter().zip(references).map(planned).collect()
 }
 
 fn plan_cell(
     found: Found,
+    reference: Option<(&Path, u64)>,
     profiles: &[ProfileName],
     config: &Config,
-    prompts: &[interactive::Prompt],
+    material: &Material,
     limits: &Limits,
 ) -> PlannedCell {
     let skip = too_large(&found.cell, limits);
@@ -74,12 +99,32 @@ fn plan_cell(
         warnings.push(format!("the context of {n_ctx} tokens is larger than the {trained} the model was trained for"));
     }
     let jobs = profiles.iter().filter_map(|profile| match profile {
-        ProfileName::Interactive => Some(profiles::Job::Interactive(interactive_job(config, prompts, context.clone()))),
-        ProfileName::Bench => None,   // not a use case: `sweetspot bench` runs it
-        ProfileName::Quality => None, // so far `sweetspot quality` alone runs it
+        ProfileName::Interactive => {
+            Some(profiles::Job::Interactive(interactive_job(config, &material.interactive, context.clone())))
+        }
+        // made-up weights have no answers
+        ProfileName::Quality if found.cell.synthetic && !material.question_synthetic => None,
+        ProfileName::Quality => {
+            Some(profiles::Job::Quality(questions::job(&found, reference, config, material, context.clone())))
+        }
+        ProfileName::Bench => None, // not a use case: `sweetspot bench` runs it
     });
+    let jobs = jobs.collect();
     let model = ModelParams { n_gpu_layers: config.engine.n_gpu_layers, ..ModelParams::new(&found.cell.path) };
-    PlannedCell { broken: found.broken, skip, model, jobs: jobs.collect(), warnings, cell: found.cell }
+    PlannedCell { broken: found.broken, skip, model, jobs, warnings, cell: found.cell }
+}
+
+/// File and bytes of what a model's predictions are compared with: the one that it names, or the best quantization of the
+/// same model, which is the largest file; none for that one itself.
+fn reference(found: &Found, all: &[Found], limits: &Limits) -> Option<(PathBuf, u64)> {
+    if let Some(path) = &found.reference {
+        return Some((path.clone(), found.cell.size_bytes));
+    }
+    let usable = |other: &&Found| {
+        other.cell.model == found.cell.model && other.broken.is_none() && too_large(&other.cell, limits).is_none()
+    };
+    let best = all.iter().filter(usable).max_by_key(|other| other.cell.size_bytes)?;
+    (best.cell.size_bytes > found.cell.size_bytes).then(|| (best.cell.path.clone(), best.cell.size_bytes))
 }
 
 fn interactive_job(config: &Config, prompts: &[interactive::Prompt], context: ContextParams) -> interactive::Job {
@@ -143,11 +188,20 @@ mod tests {
     fn found(size_bytes: u64, n_ctx_train: u32) -> Found {
         let cell =
             Cell { model: "m".into(), quant: "Q4_0".into(), path: "m.gguf".into(), size_bytes, synthetic: false };
-        Found { cell, n_ctx_train: Some(n_ctx_train), broken: None }
+        Found { cell, n_ctx_train: Some(n_ctx_train), n_params: Some(1_000_000_000), reference: None, broken: None }
+    }
+
+    fn material() -> Material {
+        Material {
+            interactive: Vec::new(),
+            questions: QuestionSource::default(),
+            text: ("t".into(), "text".into()),
+            question_synthetic: false,
+        }
     }
 
     fn plan_one(found: Found, limits: &Limits) -> PlannedCell {
-        plan(vec![found], &[ProfileName::Interactive], &Config::default(), &[], limits).remove(0)
+        plan(vec![found], &[ProfileName::Interactive], &Config::default(), &material(), limits).remove(0)
     }
 
     const LIMITS: Limits = Limits { threads: 2, memory_bytes: Some(2_000_000_000), memory_limit_was_given: true };
@@ -172,10 +226,51 @@ mod tests {
         assert!(plan_one(found(1, 4096), &LIMITS).warnings.is_empty());
     }
 
+    /// The reference of each quantization's divergence, by its file's name.
+    fn references(found: Vec<Found>) -> Vec<Option<String>> {
+        let planned = plan(found, &[ProfileName::Quality], &Config::default(), &material(), &LIMITS);
+        let reference = |planned: &PlannedCell| match &planned.jobs[..] {
+            [profiles::Job::Quality(job)] => {
+                let path = job.divergence.as_ref()?.reference.as_ref()?.path.clone();
+                Some(path.to_string_lossy().into_owned())
+            }
+            _ => panic!("another profile"),
+        };
+        planned.iter().map(reference).collect()
+    }
+
+    #[test]
+    fn every_quantization_is_compared_with_the_best_of_its_model_and_the_best_with_none() {
+        let quant = |model: &str, quant: &str, size_bytes| {
+            let mut one = found(size_bytes, 4096);
+            (one.cell.model, one.cell.quant) = (model.into(), quant.into());
+            one.cell.path = format!("{model}-{quant}.gguf").into();
+            one
+        };
+        let mut all = vec![quant("a", "Q2_K", 1), quant("a", "Q8_0", 4), quant("b", "Q4_0", 9), quant("a", "F16", 8)];
+        all[3].broken = Some("cut".into());
+        all.push(quant("a", "F32", 3_000_000_000)); // more than is allowed
+        let a = Some("a-Q8_0.gguf".to_owned());
+        assert_eq!(references(all.clone())[..3], [a.clone(), None, None]);
+        all[1].reference = Some("base.gguf".into());
+        assert_eq!(references(all)[..3], [a, Some("base.gguf".to_owned()), None]);
+    }
+
+    #[test]
+    fn synthetic_weights_are_asked_nothing_unless_somebody_wants_it() {
+        let mut made_up = found(1, 4096);
+        made_up.cell.synthetic = true;
+        let plan = |material: &Material| {
+            plan(vec![made_up.clone()], &[ProfileName::Quality], &Config::default(), material, &LIMITS).remove(0)
+        };
+        assert_eq!(plan(&material()).jobs.len(), 0);
+        assert_eq!(plan(&Material { question_synthetic: true, ..material() }).jobs.len(), 1);
+    }
+
     #[test]
     fn the_configuration_reaches_the_context() {
         let config = Config::parse("[engine]\nthreads = 7\nubatch_size = 64\ncache_type_v = 'q8_0'").unwrap();
-        let planned = plan(vec![found(1, 4096)], &[ProfileName::Interactive], &config, &[], &LIMITS).remove(0);
+        let planned = plan(vec![found(1, 4096)], &[ProfileName::Interactive], &config, &material(), &LIMITS).remove(0);
         let profiles::Job::Interactive(job) = &planned.jobs[0] else { panic!("another profile") };
         assert_eq!((job.context.n_threads, job.context.n_ubatch), (7, 64));
         assert_eq!(job.context.type_v, crate::engine::KvType::Q8_0);

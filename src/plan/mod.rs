@@ -3,3 +3,4 @@ pub mod bench_matrix;
 pub mod catalog;
 pub mod config;
 pub mod matrix;
+pub mod questions;

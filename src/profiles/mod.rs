@@ -72,6 +72,9 @@ pub enum ProfileError {
     /// The job asks for something that this model cannot do.
     #[error("{0}")]
     Impossible(String),
+    /// One part of the job does not fit; the others may.
+    #[error("{0}")]
+    Unfit(String),
 }
 
 /// What ended the repetitions of a measurement.

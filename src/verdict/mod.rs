@@ -4,6 +4,7 @@
 //! Left out on purpose: a profile's own thresholds, which stand with the profile ([`crate::profiles`]).
 
 pub mod interpretation;
+pub mod quality;
 pub mod rating;
 pub mod recommendation;
 pub mod score;
