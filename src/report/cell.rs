@@ -3,10 +3,11 @@
 use crate::engine::{MemoryBreakdown, ModelInfo};
 use crate::lab::outcome::{Cell, Outcome, ProfileOutcome, Status};
 use crate::lab::run_file::PlannedCell;
-use crate::profiles::{Metric, ProfileName, Samples, interactive};
+use super::quality::QualityView;
+use crate::profiles::{Metric, ProfileName, Samples, interactive, quality};
 use crate::stats::gigabytes;
 use crate::verdict::interpretation::{SYNTHETIC, counted, ended_early};
-use crate::verdict::recommendation::{self, Candidate, Trial};
+use crate::verdict::recommendation::{self, Answers, Candidate, Trial};
 use crate::verdict::{Rating, score};
 use crate::worker::exit::Exit;
 
@@ -104,7 +105,7 @@ pub struct ProfileView {
     /// Its grade; absent where it was not tried or has no thresholds.
     pub rating: Option<Rating>,
     /// The grades of the single numbers that the rating is the worst of, by the metrics' names.
-    pub criteria: Vec<(&'static str, Rating)>,
+    pub criteria: Vec<(String, Rating)>,
     /// Its numbers; none where it was not measured.
     pub metrics: Vec<Metric>,
     /// What the numbers mean.
@@ -121,6 +122,8 @@ pub struct ProfileView {
     pub noise: Vec<String>,
     /// How long it took.
     pub duration_seconds: f64,
+    /// Answers and divergence, of the quality profile.
+    pub quality: Option<Box<QualityView>>,
 }
 
 impl ProfileView {
@@ -134,7 +137,7 @@ impl ProfileView {
     fn numbers(&self) -> String {
         let numbers = recommendation::numbers(self.metric("ttft_seconds"), self.metric("tokens_per_second"));
         let weak = self.criteria.iter().filter(|(_, rating)| Some(*rating) == self.rating && *rating < Rating::Good);
-        let weak: Vec<&str> = weak.map(|(name, _)| *name).collect();
+        let weak: Vec<&str> = weak.map(|(name, _)| name.as_str()).collect();
         if weak.is_empty() { numbers } else { format!("{numbers}; held back by {}", weak.join(" and ")) }
     }
 
@@ -155,6 +158,7 @@ impl ProfileView {
             log_tail: outcome.log_tail.clone(),
             noise: noise(outcome),
             duration_seconds: outcome.duration_seconds,
+            quality: None,
         };
         if let Some(samples) = &outcome.samples {
             view.judge(samples);
@@ -170,7 +174,7 @@ impl ProfileView {
                 let summary = interactive::summarize(samples);
                 let rating = interactive::rating(&summary);
                 self.rating = Some(rating);
-                self.criteria = interactive::criteria(&summary).iter().map(|c| (c.metric, c.rating)).collect();
+                self.criteria = interactive::criteria(&summary).iter().map(|c| (c.metric.to_owned(), c.rating)).collect();
                 self.interpretation = Some(interactive::interpretation(&summary));
                 self.ended_by = vec![
                     ("repetitions", samples.generations_ended_by),
@@ -180,8 +184,24 @@ impl ProfileView {
                     self.status = ProfileStatus::Failed;
                 }
             }
-            Samples::Bench(_) | Samples::Quality(_) => {}
+            Samples::Quality(samples) => self.judge_quality(samples),
+            Samples::Bench(_) => {}
         }
+    }
+}
+
+impl ProfileView {
+    fn judge_quality(&mut self, samples: &quality::Samples) {
+        let view = QualityView::of(samples);
+        if let Some(summary) = &view.summary {
+            self.rating = quality::rating(summary);
+            self.criteria = quality::criteria(summary).into_iter().map(|c| (c.metric, c.rating)).collect();
+        }
+        if self.rating.is_some_and(|rating| !rating.passes()) {
+            self.status = ProfileStatus::Failed;
+        }
+        self.interpretation = Some(view.words(None));
+        self.quality = Some(Box::new(view));
     }
 }
 
@@ -280,7 +300,31 @@ impl CellView {
             n_params: self.model.as_ref().map(|model| model.n_params),
             synthetic: self.is_synthetic(),
             trial,
+            answers: self.answers(),
         }
+    }
+
+    /// What the quality profile says of the answers.
+    fn answers(&self) -> Option<Answers> {
+        let (profile, view) = self.quality()?;
+        let percent = view.summary.as_ref()?.correct.percent()?;
+        let comparison = view.comparison.as_ref();
+        let words = match comparison {
+            Some(comparison) => comparison.words(),
+            None => format!("{} % of its answers are right", crate::verdict::interpretation::number(percent)),
+        };
+        let words = match profile.rating {
+            Some(Rating::Failed) => format!("{words}; it reaches no threshold"),
+            _ => words,
+        };
+        Some(Answers { rating: profile.rating, standing: comparison.and_then(|c| c.standing()), words })
+    }
+
+    /// The quality profile and what it gave, where it was measured.
+    #[must_use]
+    pub fn quality(&self) -> Option<(&ProfileView, &QualityView)> {
+        let profile = self.profile(ProfileName::Quality)?;
+        Some((profile, profile.quality.as_deref()?))
     }
 
     /// Context size of the interactive profile in tokens.

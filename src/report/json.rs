@@ -117,6 +117,8 @@ struct ProfileEntry<'v> {
     exit: Option<Exit>,
     log_tail: &'v [String],
     duration_seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quality: Option<Value>,
 }
 
 /// The report, pretty printed, with a newline at its end.
@@ -222,12 +224,13 @@ fn entry(profile: &ProfileView) -> ProfileEntry<'_> {
         metrics: profile.metrics.iter().map(|m| (m.name.clone(), m.value.map_or(Value::Null, Value::from))).collect(),
         interpretation: profile.interpretation.as_deref(),
         reason: profile.reason.as_deref(),
-        criteria: profile.criteria.iter().map(|(name, r)| ((*name).to_owned(), r.name().into())).collect(),
+        criteria: profile.criteria.iter().map(|(name, r)| (name.clone(), r.name().into())).collect(),
         ended_by: profile.ended_by.iter().map(|(what, e)| (what.replace(' ', "_"), ended_by(*e).into())).collect(),
         noise: &profile.noise,
         exit: profile.exit,
         log_tail: &profile.log_tail,
         duration_seconds: profile.duration_seconds,
+        quality: profile.quality.as_deref().map(super::quality::json::object),
     }
 }
 

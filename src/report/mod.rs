@@ -9,6 +9,7 @@ pub mod folder;
 pub mod json;
 pub mod llama_bench;
 pub mod markdown;
+pub mod quality;
 pub mod terminal;
 pub mod view;
 
@@ -73,6 +74,14 @@ pub fn write_all(view: &View, folder: &Path, formats: &[Format]) -> Written {
     for format in formats {
         let path = folder.join(format.file_name());
         match format.render(view).and_then(|bytes| atomic::write(&path, &bytes)) {
+            Ok(()) => written.paths.push(path),
+            Err(error) => written.errors.push(error),
+        }
+    }
+    // for the same readers as the Markdown report, which would drown in it
+    if let Some(answers) = formats.contains(&Format::Md).then(|| quality::answers::render(&view.cells)).flatten() {
+        let path = folder.join(quality::answers::FILE_NAME);
+        match atomic::write(&path, answers.as_bytes()) {
             Ok(()) => written.paths.push(path),
             Err(error) => written.errors.push(error),
         }

@@ -36,7 +36,8 @@ impl View {
     #[must_use]
     pub fn of(folder: RunFolder) -> Self {
         let RunFolder { run, outcomes, warnings } = folder;
-        let cells = cells(&run, &outcomes);
+        let mut cells = cells(&run, &outcomes);
+        super::quality::compare_quants(&mut cells);
         let candidates: Vec<_> = cells.iter().map(|cell| cell.candidate(ProfileName::Interactive)).collect();
         let recommendations = match recommendation::recommend(&candidates) {
             advice if advice.is_empty() => Vec::new(),

@@ -1,9 +1,11 @@
 //! Which of the measured models to use, each with its reason, and the command that starts the best one.
 //!
-//! The rule, for want of measured quality: more of the model is better as long as it is pleasant to use. Among the
-//! quantizations of one model that are rated good or better, the one that keeps the most bits is recommended, where more
-//! than 8.5 bits a weight (`Q8_0`) count as 8.5, because no reader can tell `F16` from `Q8_0`. Overall, the recommended
-//! one with the most such bits in all wins. Models with synthetic weights are rated for their speed and never recommended.
+//! The rule: more of the model is better as long as it is pleasant to use and its answers hold. Among the quantizations of
+//! one model that are rated good or better, the one that keeps the most bits is recommended, where more than 8.5 bits a
+//! weight (`Q8_0`) count as 8.5, because no reader can tell `F16` from `Q8_0`. Overall, the recommended one with the most
+//! such bits in all wins. Where answers were scored, one that breaks them against a better quantization is avoided however
+//! fast it is, and one that surely loses some, or reaches no threshold at all, is acceptable at most. Models with synthetic
+//! weights are rated for their speed and never recommended.
 
 use std::path::PathBuf;
 
@@ -11,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Rating;
 use super::interpretation::{number, seconds};
+use super::quality::Standing;
 use crate::stats::float;
 
 /// Bits a weight beyond which nobody reads a difference: `Q8_0`'s.
@@ -57,6 +60,30 @@ pub struct Candidate {
     pub synthetic: bool,
     /// What the profile gave.
     pub trial: Trial,
+    /// What is known of its answers, where they were scored.
+    pub answers: Option<Answers>,
+}
+
+/// What is known of a model's answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answers {
+    /// Their grade against the thresholds, where there are some.
+    pub rating: Option<Rating>,
+    /// Where they stand against the best quantization of the same model; none for that one itself.
+    pub standing: Option<Standing>,
+    /// Both in a few words, such as `keeps 98 % of Q8_0's right answers: safe`.
+    pub words: String,
+}
+
+/// What answers do to a recommendation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Hold {
+    /// Nothing.
+    Free,
+    /// It is not the one to recommend.
+    Held,
+    /// It is to be avoided.
+    Barred,
 }
 
 /// What a profile gave on a cell.
@@ -131,13 +158,17 @@ pub fn recommend(candidates: &[Candidate]) -> Vec<Recommendation> {
 /// The one to start with; absent when no real model is at least acceptable.
 #[must_use]
 pub fn overall(candidates: &[Candidate], settings: &Settings) -> Option<Overall> {
-    let usable = candidates.iter().filter(|c| !c.synthetic && c.rating() >= Some(Rating::Acceptable));
+    let usable = |c: &&Candidate| !c.synthetic && c.rating() >= Some(Rating::Acceptable) && c.hold() < Hold::Barred;
+    let usable = candidates.iter().filter(usable);
     let best = usable.max_by(|a, b| a.order().partial_cmp(&b.order()).unwrap_or(std::cmp::Ordering::Equal))?;
     let Trial::Rated { rating, numbers, n_ctx, .. } = &best.trial else { return None };
-    let reason = if *rating >= Rating::Good {
-        format!("the most of a model that runs well here; {rating}: {numbers}")
+    let answers = best.answers_in_words();
+    let reason = if *rating >= Rating::Good && best.hold() == Hold::Free {
+        format!("the most of a model that runs well here; {rating}: {numbers}{answers}")
+    } else if *rating >= Rating::Good {
+        format!("no model that runs well here has answers to rely on, this is the best of them; {rating}: {numbers}{answers}")
     } else {
-        format!("no model runs well here, this is the best of the usable ones; {rating}: {numbers}")
+        format!("no model runs well here, this is the best of the usable ones; {rating}: {numbers}{answers}")
     };
     let command = command(best, *n_ctx, settings);
     Some(Overall { model: best.model.clone(), quant: best.quant.clone(), reason, command })
@@ -151,6 +182,22 @@ impl Candidate {
         }
     }
 
+    fn hold(&self) -> Hold {
+        match &self.answers {
+            Some(Answers { standing: Some(Standing::Broken), .. }) => Hold::Barred,
+            Some(Answers { standing: Some(Standing::Worse), .. } | Answers { rating: Some(Rating::Failed), .. }) => {
+                Hold::Held
+            }
+            _ => Hold::Free,
+        }
+    }
+
+    /// `; keeps 98 % of …`, or nothing.
+    fn answers_in_words(&self) -> String {
+        let words = self.answers.as_ref().map(|answers| answers.words.as_str()).filter(|words| !words.is_empty());
+        words.map(|words| format!("; {words}")).unwrap_or_default()
+    }
+
     /// Bits of the weights that a reader could miss.
     fn useful_bits(&self) -> f64 {
         let bits = float(self.size_bytes) * 8.0;
@@ -159,7 +206,7 @@ impl Candidate {
 
     /// Greater is better: good or not, then (where good) useful bits, then the rating and the speed.
     fn order(&self) -> (bool, f64, Option<Rating>, f64) {
-        let good = self.rating() >= Some(Rating::Good);
+        let good = self.rating() >= Some(Rating::Good) && self.hold() == Hold::Free;
         let speed = match &self.trial {
             Trial::Rated { tokens_per_second, .. } => tokens_per_second.unwrap_or(0.0),
             Trial::Failed(_) | Trial::Skipped => 0.0,
@@ -169,6 +216,7 @@ impl Candidate {
 }
 
 fn advise(candidate: &Candidate, all: &[Candidate]) -> Option<Recommendation> {
+    let answers = candidate.answers_in_words();
     let (mark, reason) = match &candidate.trial {
         Trial::Skipped => return None,
         Trial::Failed(reason) => (Mark::Avoid, reason.clone()),
@@ -176,22 +224,24 @@ fn advise(candidate: &Candidate, all: &[Candidate]) -> Option<Recommendation> {
             let mark = if *rating <= Rating::Poor { Mark::Avoid } else { Mark::Acceptable };
             (mark, format!("speed only, its weights are synthetic; {rating}: {numbers}"))
         }
-        Trial::Rated { rating, numbers, .. } if *rating <= Rating::Poor => {
-            (Mark::Avoid, format!("{rating}: {numbers}"))
+        Trial::Rated { rating, numbers, .. } if *rating <= Rating::Poor || candidate.hold() == Hold::Barred => {
+            (Mark::Avoid, format!("{rating}: {numbers}{answers}"))
         }
-        Trial::Rated { rating: Rating::Acceptable, numbers, .. } => {
-            (Mark::Acceptable, format!("acceptable: {numbers}"))
+        Trial::Rated { rating, numbers, .. } if *rating == Rating::Acceptable || candidate.hold() == Hold::Held => {
+            (Mark::Acceptable, format!("{rating}: {numbers}{answers}"))
         }
         Trial::Rated { rating, numbers, .. } => match better_sibling(candidate, all) {
             Some(other) if other.useful_bits() > candidate.useful_bits() => {
                 let rated = other.rating().unwrap_or(Rating::Good);
                 (
                     Mark::Acceptable,
-                    format!("{rating}: {numbers}; {} keeps more of the model and is {rated}", other.quant),
+                    format!("{rating}: {numbers}{answers}; {} keeps more of the model and is {rated}", other.quant),
                 )
             }
-            Some(other) => (Mark::Acceptable, format!("{rating}: {numbers}; {} is as true and faster", other.quant)),
-            None => (Mark::Recommended, format!("{rating}: {numbers}")),
+            Some(other) => {
+                (Mark::Acceptable, format!("{rating}: {numbers}{answers}; {} is as true and faster", other.quant))
+            }
+            None => (Mark::Recommended, format!("{rating}: {numbers}{answers}")),
         },
     };
     Some(Recommendation { model: candidate.model.clone(), quant: candidate.quant.clone(), mark, reason })
@@ -239,7 +289,44 @@ mod tests {
                 tokens_per_second: Some(speed),
                 n_ctx: 2048,
             },
+            answers: None,
         }
+    }
+
+    fn answers(rating: Rating, standing: Option<Standing>) -> Option<Answers> {
+        Some(Answers { rating: Some(rating), standing, words: "words".to_owned() })
+    }
+
+    #[test]
+    fn a_quantization_that_breaks_answers_is_avoided_however_fast_it_is() {
+        let mut all = [
+            candidate("a", "Q2_K", 1, Rating::Excellent, 60.0),
+            candidate("a", "Q4_K_M", 2, Rating::Good, 20.0),
+            candidate("a", "Q8_0", 4, Rating::Poor, 4.0),
+        ];
+        all[0].answers = answers(Rating::Good, Some(Standing::Broken));
+        all[1].answers = answers(Rating::Good, Some(Standing::Safe));
+        assert_eq!(marks(&all), [Mark::Avoid, Mark::Recommended, Mark::Avoid]);
+        assert!(recommend(&all)[0].reason.ends_with("60.0 tokens/s; words"), "{}", recommend(&all)[0].reason);
+        assert_eq!(overall(&all[..1], &Settings::default()), None);
+    }
+
+    #[test]
+    fn one_that_surely_loses_answers_or_reaches_no_threshold_is_acceptable_at_most() {
+        let mut all =
+            [candidate("a", "Q4_K_M", 2, Rating::Good, 20.0), candidate("b", "Q8_0", 1, Rating::Excellent, 90.0)];
+        all[0].answers = answers(Rating::Good, Some(Standing::Worse));
+        all[1].answers = answers(Rating::Failed, None);
+        assert_eq!(marks(&all), [Mark::Acceptable, Mark::Acceptable]);
+        let best = overall(&all, &Settings::default()).unwrap();
+        assert!(best.reason.starts_with("no model that runs well here has answers to rely on"), "{}", best.reason);
+    }
+
+    #[test]
+    fn a_loss_that_chance_could_explain_changes_no_advice() {
+        let mut all = [candidate("a", "Q4_K_M", 2, Rating::Good, 20.0), candidate("a", "Q2_K", 1, Rating::Good, 40.0)];
+        all[0].answers = answers(Rating::Acceptable, Some(Standing::Unclear));
+        assert_eq!(marks(&all), [Mark::Recommended, Mark::Acceptable]);
     }
 
     fn marks(candidates: &[Candidate]) -> Vec<Mark> {
