@@ -5,7 +5,7 @@ use std::io::Write as _;
 use serde_json::json;
 
 use super::*;
-use crate::profiles::quality::prompts::{built_in, read_file};
+use crate::profiles::quality::prompts::{BUILT_IN, built_in, read_file};
 use crate::profiles::quality::scorer::Scorer;
 
 /// The whole error in one line.
@@ -230,6 +230,19 @@ fn a_file_is_read_strictly_or_as_far_as_it_is_good() {
     assert!(strict.starts_with(&format!("{}:6: prompt 'a': ", file.path().display())), "{strict}");
     let missing = read_file(Path::new("no/such/file.toml")).unwrap_err().to_string();
     assert!(missing.starts_with("no/such/file.toml: it cannot be read: "), "{missing}");
+}
+
+#[test]
+fn every_built_in_set_is_readable_under_its_name() {
+    for name in BUILT_IN {
+        let set = built_in(name).unwrap();
+        assert_eq!(set.name, name);
+        assert!(
+            set.prompts.iter().all(|p| p.turns.iter().any(|t| t.score.is_some())),
+            "{name}: a prompt counts nowhere"
+        );
+    }
+    assert_eq!(built_in("cor"), None);
 }
 
 #[test]
