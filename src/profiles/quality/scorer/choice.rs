@@ -130,7 +130,7 @@ fn at_the_beginning(text: &str, options: &[Labelled<'_>], bare: bool) -> Option<
 fn in_one_sentence(sentence: &str, options: &[Labelled<'_>]) -> Option<Result<usize, String>> {
     static LETTER: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
-            r#"(?:\b(?i:option|choice|letter|statement) [("]?([A-Za-z0-9])\b|\(([A-Za-z0-9])\)|(?:^|[ "'])([A-Z])(?:[ ]*$|[)."':,;!?]| (?:is|because|since|or|and)\b|[\n]))"#,
+            r#"(?:\b(?i:option|choice|letter|statement) [("]?([A-Za-z0-9])\b|\(([A-Za-z0-9])\)|(?:^|[ "'])([A-Z])(?:[ ]*$|[)."':,;!?]| (?:is|because|since|or|and)\b|[\n])|(?:^|[ "'])([B-HJ-Z]) (?:must|should|has|needs|follows)\b)"#,
         )
     });
     let mut picked: Vec<usize> = LETTER
