@@ -4,8 +4,9 @@
 use super::cell::CellView;
 use super::view::View;
 use crate::lab::outcome::Status;
-use crate::profiles::ProfileName::Interactive;
+use crate::profiles::ProfileName::{Interactive, Quality};
 use crate::verdict::Rating;
+use crate::verdict::quality::{self, Comparison, Standing};
 
 type Value = fn(&CellView) -> String;
 
@@ -43,18 +44,48 @@ const COLUMNS: &[(&str, Value)] = &[
     ("synthetic", |c| c.is_synthetic().to_string()),
 ];
 
-/// The report. Its last columns are the advice and the notes, those of the whole run included, so that a line that is
-/// copied out of the table keeps them.
+/// The quality profile's columns: after those that were there before them.
+const QUALITY: &[(&str, Value)] = &[
+    ("quality_rating", |c| c.profile(Quality).and_then(|p| p.rating).map(Rating::name).unwrap_or_default().to_owned()),
+    ("quality_set", |c| {
+        c.quality().and_then(|(_, view)| view.summary.as_ref()).map(|s| s.set.clone()).unwrap_or_default()
+    }),
+    ("quality_correct_percent", |c| number(c.metric(Quality, "correct_percent"))),
+    ("quality_correct_ci95_low_percent", |c| number(c.metric(Quality, "correct_ci95_low_percent"))),
+    ("quality_correct_ci95_high_percent", |c| number(c.metric(Quality, "correct_ci95_high_percent"))),
+    ("quality_math_percent", |c| number(c.metric(Quality, "math_percent"))),
+    ("quality_comprehension_percent", |c| number(c.metric(Quality, "comprehension_percent"))),
+    ("quality_reasoning_percent", |c| number(c.metric(Quality, "reasoning_percent"))),
+    ("quality_format_percent", |c| number(c.metric(Quality, "format_percent"))),
+    ("quality_reference", |c| comparison(c).map(|comparison| comparison.reference.clone()).unwrap_or_default()),
+    ("quality_kept_percent", |c| number(comparison(c).and_then(|c| Some(100.0 * quality::kept(&c.all)?)))),
+    ("quality_standing", |c| {
+        comparison(c).and_then(Comparison::standing).map(Standing::name).unwrap_or_default().to_owned()
+    }),
+    ("quality_kld_mean", |c| number(c.metric(Quality, "kld_mean"))),
+    ("quality_kld_mean_error", |c| number(c.metric(Quality, "kld_mean_error"))),
+    ("quality_same_top_percent", |c| number(c.metric(Quality, "same_top_percent"))),
+    ("quality_perplexity", |c| number(c.metric(Quality, "perplexity"))),
+];
+
+fn comparison(cell: &CellView) -> Option<&Comparison> {
+    cell.quality()?.1.comparison.as_ref()
+}
+
+/// The report. After its first columns stand the advice and the notes, those of the whole run included, so that a line that
+/// is copied out of the table keeps them; then the columns that came later.
 ///
 /// # Errors
 /// None that a view can cause: all lines have the same number of fields.
 pub fn render(view: &View) -> anyhow::Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(COLUMNS.iter().map(|(name, _)| *name).chain(["mark", "notes"]))?;
+    let later = QUALITY.iter().map(|(name, _)| *name);
+    writer.write_record(COLUMNS.iter().map(|(name, _)| *name).chain(["mark", "notes"]).chain(later))?;
     for cell in &view.cells {
         let values = COLUMNS.iter().map(|(_, value)| value(cell));
         let notes: Vec<&str> = cell.notes.iter().chain(&view.notes).map(String::as_str).collect();
-        writer.write_record(values.chain([mark(view, cell), notes.join("; ")]))?;
+        let later = QUALITY.iter().map(|(_, value)| value(cell));
+        writer.write_record(values.chain([mark(view, cell), notes.join("; ")]).chain(later))?;
     }
     Ok(writer.into_inner()?)
 }

@@ -14,7 +14,7 @@ const EMPTY: &str = "–";
 /// The report.
 #[must_use]
 pub fn render(view: &View) -> String {
-    let mut out = Text(String::new());
+    let mut out = Text::default();
     out.line(format_args!("# Local models on {}", inline(&view.run.hostname)));
     out.paragraph(format_args!(
         "Measured on {} in {} with {}. {}",
@@ -25,6 +25,7 @@ pub fn render(view: &View) -> String {
     ));
     summary(&mut out, view);
     recommendations(&mut out, view);
+    answers(&mut out, view);
     out.list("Notes on the whole run", &view.notes);
     for cell in &view.cells {
         section(&mut out, cell);
@@ -33,15 +34,24 @@ pub fn render(view: &View) -> String {
     out.0
 }
 
-struct Text(String);
+/// A Markdown text in the making.
+#[derive(Default)]
+pub(super) struct Text(String);
 
 impl Text {
-    fn line(&mut self, arguments: std::fmt::Arguments<'_>) {
+    /// The text.
+    pub(super) fn into_string(self) -> String {
+        self.0
+    }
+
+    /// One line.
+    pub(super) fn line(&mut self, arguments: std::fmt::Arguments<'_>) {
         // Writing to a string cannot fail.
         let _ = writeln!(self.0, "{arguments}");
     }
 
-    fn paragraph(&mut self, arguments: std::fmt::Arguments<'_>) {
+    /// A line after an empty one.
+    pub(super) fn paragraph(&mut self, arguments: std::fmt::Arguments<'_>) {
         self.line(format_args!("\n{arguments}"));
     }
 
@@ -56,7 +66,7 @@ impl Text {
     }
 
     /// A block of code that its contents cannot end.
-    fn code(&mut self, language: &str, lines: &[&str]) {
+    pub(super) fn code(&mut self, language: &str, lines: &[&str]) {
         let longest = lines.iter().map(|line| longest_run(line, '`')).max().unwrap_or(0);
         let fence = "`".repeat(longest.max(2) + 1);
         self.paragraph(format_args!("{fence}{language}"));
@@ -91,6 +101,26 @@ fn summary(out: &mut Text, view: &View) {
             metric("itl_max_ms"),
             metric("variance_percent"),
         ));
+    }
+}
+
+/// What the quality profile found, of all cells together.
+fn answers(out: &mut Text, view: &View) {
+    let tables = super::quality::table::render(&view.cells);
+    if tables.is_empty() {
+        return;
+    }
+    out.paragraph(format_args!("## Quality of the answers"));
+    out.line(format_args!("{}", tables.trim_end()));
+    let sentences: Vec<String> = view
+        .cells
+        .iter()
+        .filter_map(|cell| Some((cell, cell.quality()?.0.interpretation.as_ref()?)))
+        .map(|(cell, words)| format!("{} {}: {words}", cell.cell.model, cell.cell.quant))
+        .collect();
+    out.list("What they mean", &sentences);
+    if view.cells.iter().any(|cell| cell.quality().is_some_and(|(_, view)| view.samples.asked.is_some())) {
+        out.paragraph(format_args!("Every answer in full: [{0}]({0})", super::quality::answers::FILE_NAME));
     }
 }
 
@@ -208,7 +238,7 @@ fn method(out: &mut Text, view: &View) {
 }
 
 /// Text within a line of Markdown or a table's cell: no line ends, no column ends, no tags.
-fn inline(text: &str) -> String {
+pub(super) fn inline(text: &str) -> String {
     let line: String = printable(text).split_whitespace().collect::<Vec<_>>().join(" ");
     line.replace('|', "\\|").replace('<', "&lt;")
 }

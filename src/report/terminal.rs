@@ -8,7 +8,7 @@ use comfy_table::{Attribute, Cell as TableCell, CellAlignment, Color, ContentArr
 use super::cell::{CellView, ProfileStatus};
 use super::view::{View, printable};
 use crate::lab::outcome::Status;
-use crate::profiles::ProfileName::Interactive;
+use crate::profiles::ProfileName::{Interactive, Quality};
 use crate::verdict::Rating;
 use crate::verdict::interpretation::number;
 use crate::verdict::recommendation::Mark;
@@ -16,6 +16,9 @@ use crate::verdict::recommendation::Mark;
 /// Width where there is no terminal: a file or a pipe does not break lines.
 const WIDTH_WITHOUT_TERMINAL: u16 = 120;
 const EMPTY: &str = "–";
+/// The columns of the quality profile; only where some cell has something in them.
+const RIGHT_ANSWERS: &str = "Right % (95 %)";
+const DIVERGENCE: &str = "KLD";
 
 /// How the output looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,13 +56,15 @@ const COLUMNS: &[Column] = &[
         name: "Size GB",
         value: |c| format!("{:.2}", c.size_gb()),
         alignment: CellAlignment::Right,
-        expendable: 1,
+        expendable: 2,
     },
     Column { name: "Mem GB", value: |c| two_digits(c.memory_gb()), alignment: CellAlignment::Right, expendable: 0 },
     Column { name: "TTFT s", value: |c| metric(c, "ttft_seconds"), alignment: CellAlignment::Right, expendable: 0 },
     Column { name: "tok/s", value: |c| metric(c, "tokens_per_second"), alignment: CellAlignment::Right, expendable: 0 },
-    Column { name: "ITL p50/p95/max ms", value: latencies, alignment: CellAlignment::Right, expendable: 2 },
-    Column { name: "Var. %", value: |c| metric(c, "variance_percent"), alignment: CellAlignment::Right, expendable: 3 },
+    Column { name: "ITL p50/p95/max ms", value: latencies, alignment: CellAlignment::Right, expendable: 3 },
+    Column { name: "Var. %", value: |c| metric(c, "variance_percent"), alignment: CellAlignment::Right, expendable: 4 },
+    Column { name: RIGHT_ANSWERS, value: right_answers, alignment: CellAlignment::Right, expendable: 0 },
+    Column { name: DIVERGENCE, value: divergence, alignment: CellAlignment::Right, expendable: 1 },
     Column { name: "Rating", value: rating, alignment: CellAlignment::Left, expendable: 0 },
 ];
 
@@ -85,14 +90,21 @@ pub fn render(view: &View, look: Look) -> String {
 /// The widest table that fits; where even the narrowest does not, its cells are broken.
 fn table(view: &View, look: Look) -> String {
     let fits = |table: &str| table.lines().all(|line| line.chars().count() <= usize::from(look.width));
-    for expendable in (0..=3).rev() {
-        let columns: Vec<&Column> = COLUMNS.iter().filter(|column| column.expendable <= expendable).collect();
+    let shown: Vec<&Column> = COLUMNS.iter().filter(|column| is_used(view, column)).collect();
+    for expendable in (0..=4).rev() {
+        let columns: Vec<&Column> = shown.iter().copied().filter(|column| column.expendable <= expendable).collect();
         if fits(&lay_out(view, &columns, false, None)) {
             return lay_out(view, &columns, look.colour, None);
         }
     }
-    let columns: Vec<&Column> = COLUMNS.iter().filter(|column| column.expendable == 0).collect();
+    let columns: Vec<&Column> = shown.into_iter().filter(|column| column.expendable == 0).collect();
     lay_out(view, &columns, look.colour, Some(look.width))
+}
+
+/// Most columns always are; those of a profile that no cell has would only take room.
+fn is_used(view: &View, column: &Column) -> bool {
+    let is_optional = [RIGHT_ANSWERS, DIVERGENCE].contains(&column.name);
+    !is_optional || view.cells.iter().any(|cell| (column.value)(cell) != EMPTY)
 }
 
 fn lay_out(view: &View, columns: &[&Column], colour: bool, width: Option<u16>) -> String {
@@ -145,9 +157,25 @@ fn latencies(cell: &CellView) -> String {
     ["itl_p50_ms", "itl_p95_ms", "itl_max_ms"].map(|name| metric(cell, name)).join(" / ")
 }
 
+/// `82.5 (76–87)`
+fn right_answers(cell: &CellView) -> String {
+    let correct = cell.quality().and_then(|(_, view)| view.summary.as_ref()).map(|summary| summary.correct);
+    match correct.and_then(|share| share.percent().zip(share.interval_percent())) {
+        Some((percent, interval)) => format!("{percent:.1} ({:.0}–{:.0})", interval.low, interval.high),
+        None => EMPTY.to_owned(),
+    }
+}
+
+fn divergence(cell: &CellView) -> String {
+    let summary = cell.quality().and_then(|(_, view)| view.divergence.as_ref());
+    summary.map_or_else(|| EMPTY.to_owned(), super::quality::kld)
+}
+
 /// The rating, or how the cell ended where it has none.
 fn rating(cell: &CellView) -> String {
-    let word = match (cell.status, cell.profile(Interactive)) {
+    // where nobody measured the speed, the answers' grade
+    let rated = cell.profile(Interactive).or_else(|| cell.profile(Quality));
+    let word = match (cell.status, rated) {
         (Status::Skipped, _) => "skipped".to_owned(),
         (Status::Failed, _) => "error".to_owned(),
         (Status::Measured, Some(profile)) if profile.status == ProfileStatus::Error => "error".to_owned(),

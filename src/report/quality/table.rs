@@ -1,0 +1,164 @@
+//! Tables of the quality profile in Markdown: right answers by category, what changed against the best quantization, and the
+//! divergence. The same for the same samples, so that a second run of a command prints the same.
+
+use std::fmt::Write;
+
+use super::QualityView;
+use crate::report::cell::CellView;
+use crate::report::markdown::inline;
+use crate::stats::{Pairs, Share};
+use crate::verdict::interpretation::number;
+use crate::verdict::quality::signed;
+
+const EMPTY: &str = "–";
+
+/// All tables that have something to show, each after an empty line; empty where nothing was measured.
+#[must_use]
+pub fn render(cells: &[CellView]) -> String {
+    let measured: Vec<(&CellView, &QualityView)> =
+        cells.iter().filter_map(|cell| Some((cell, cell.quality()?.1))).collect();
+    [answers(&measured), changes(&measured), divergence(&measured)].concat()
+}
+
+type Row<'v> = (&'v CellView, &'v QualityView);
+
+/// The names of all categories, in the order they first appear in.
+fn categories(rows: &[Row<'_>]) -> Vec<String> {
+    let mut names = Vec::new();
+    for summary in rows.iter().filter_map(|(_, view)| view.summary.as_ref()) {
+        for category in &summary.categories {
+            if !names.contains(&category.category.to_string()) {
+                names.push(category.category.to_string());
+            }
+        }
+    }
+    names
+}
+
+fn answers(rows: &[Row<'_>]) -> String {
+    let names = categories(rows);
+    if names.is_empty() {
+        return String::new();
+    }
+    let mut out = String::from("\nRight answers in percent, with Wilson's 95 % interval:\n\n");
+    head(&mut out, &["Model"], &names, &["all"]);
+    for (cell, view) in rows {
+        let Some(summary) = &view.summary else { continue };
+        let of = |name: &String| {
+            let found = summary.categories.iter().find(|c| c.category.as_str() == name);
+            found.map_or_else(|| EMPTY.to_owned(), |c| share(c.correct))
+        };
+        let cells: Vec<String> = names.iter().map(of).chain([share(summary.correct)]).collect();
+        row(&mut out, cell, &cells);
+    }
+    if let Some(thresholds) = thresholds(rows, &names) {
+        let _ = writeln!(out, "\n{thresholds}");
+    }
+    out
+}
+
+fn thresholds(rows: &[Row<'_>], names: &[String]) -> Option<String> {
+    let categories = || rows.iter().filter_map(|(_, view)| view.summary.as_ref()).flat_map(|s| &s.categories);
+    let threshold = |name: &String| {
+        let found = categories().find(|c| c.category.as_str() == name)?;
+        Some(format!("{name} {} %", number(found.threshold_percent?)))
+    };
+    let listed: Vec<String> = names.iter().filter_map(threshold).collect();
+    let scored = categories().map(|c| (c.category.as_str(), c.correct.n));
+    let mut prompts: Vec<String> = Vec::new();
+    for name in names {
+        let most = scored.clone().filter(|(category, _)| category == name).map(|(_, n)| n).max().unwrap_or(0);
+        prompts.push(format!("{name} {most}"));
+    }
+    let prompts = format!("Prompts scored: {}.", prompts.join(", "));
+    Some(if listed.is_empty() { prompts } else { format!("{prompts} Thresholds: {}.", listed.join(", ")) })
+}
+
+fn changes(rows: &[Row<'_>]) -> String {
+    let Some(first) = rows.iter().find_map(|(_, view)| view.comparison.as_ref()) else { return String::new() };
+    let names = categories(rows);
+    let same = rows.iter().filter_map(|(_, v)| v.comparison.as_ref()).all(|c| c.reference == first.reference);
+    let against = if same { format!(" against {}", inline(&first.reference)) } else { String::new() };
+    let mut out = format!(
+        "\nChange{against} in percentage points, paired by prompt, with Newcombe's 95 % interval (p: McNemar's exact test):\n\n"
+    );
+    head(&mut out, &["Model"], &names, &["all", "p", "kept", "verdict"]);
+    for (cell, view) in rows {
+        let Some(comparison) = &view.comparison else { continue };
+        let of = |name: &String| {
+            let found = comparison.categories.iter().find(|change| change.category == *name);
+            found.map_or_else(|| EMPTY.to_owned(), |change| self::change(&change.pairs))
+        };
+        let all = &comparison.all;
+        let kept = crate::verdict::quality::kept(all).map_or_else(|| EMPTY.to_owned(), |k| format!("{:.1} %", 100.0 * k));
+        let standing = comparison.standing().map_or(EMPTY, crate::verdict::quality::Standing::name);
+        let ends = [change(all), p_value(all), kept, standing.to_owned()];
+        row(&mut out, cell, &names.iter().map(of).chain(ends).collect::<Vec<_>>());
+    }
+    out
+}
+
+fn divergence(rows: &[Row<'_>]) -> String {
+    if rows.iter().all(|(_, view)| view.divergence.is_none()) {
+        return String::new();
+    }
+    let mut out = String::from("\nDivergence of the predictions from the reference's, ± standard error:\n\n");
+    let names = ["reference", "mean KLD", "99 %", "max", "same top token %", "perplexity", "of reference", "tokens"];
+    head(&mut out, &["Model"], &names.map(str::to_owned), &[]);
+    for (cell, view) in rows {
+        let (Some(summary), Some(samples)) = (&view.divergence, &view.samples.divergence) else { continue };
+        let high = summary.kld_percentiles.iter().find(|(percent, _)| *percent > 98.9 && *percent < 99.1);
+        row(
+            &mut out,
+            cell,
+            &[
+                samples.reference.as_deref().map_or_else(|| "the same weights".to_owned(), inline),
+                super::kld(summary),
+                high.map_or_else(|| EMPTY.to_owned(), |(_, value)| number(*value)),
+                number(summary.kld_max),
+                format!("{:.2}", summary.same_top_percent.value),
+                format!("{:.4}", summary.perplexity.value),
+                format!("{:.4}", summary.perplexity_reference.value),
+                summary.tokens.to_string(),
+            ],
+        );
+    }
+    out
+}
+
+fn head(out: &mut String, first: &[&str], names: &[String], last: &[&str]) {
+    let all = || first.iter().copied().chain(names.iter().map(String::as_str)).chain(last.iter().copied());
+    let _ = writeln!(out, "| {} |", all().collect::<Vec<_>>().join(" | "));
+    let rules: Vec<&str> = all().enumerate().map(|(place, _)| if place == 0 { "---" } else { "--:" }).collect();
+    let _ = writeln!(out, "|{}|", rules.join("|"));
+}
+
+fn row(out: &mut String, cell: &CellView, values: &[String]) {
+    let (model, quant) = (inline(&cell.cell.model), inline(&cell.cell.quant));
+    let _ = writeln!(out, "| {model} {quant} | {} |", values.join(" | "));
+}
+
+/// `82.5 (76.3–87.4)`
+fn share(share: Share) -> String {
+    match (share.percent(), share.interval_percent()) {
+        (Some(percent), Some(i)) => format!("{percent:.1} ({:.1}–{:.1})", i.low, i.high),
+        _ => EMPTY.to_owned(),
+    }
+}
+
+/// `−2.5 (−7.1 to +2.0)`
+pub(super) fn change(pairs: &Pairs) -> String {
+    match (pairs.difference(), pairs.interval()) {
+        (Some(difference), Some(i)) => {
+            format!("{} ({} to {})", signed(100.0 * difference), signed(100.0 * i.low), signed(100.0 * i.high))
+        }
+        _ => EMPTY.to_owned(),
+    }
+}
+
+fn p_value(pairs: &Pairs) -> String {
+    match pairs.p_value() {
+        p if p < 0.001 => "< 0.001".to_owned(),
+        p => format!("{p:.3}"),
+    }
+}
