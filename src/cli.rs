@@ -24,7 +24,7 @@ pub enum Command {
     Run(cmd::run::Args),
     /// Prompt processing and generation speed, as llama-bench measures them.
     Bench(cmd::bench::Args),
-    /// What a quantization costs in answers: divergence from a reference.
+    /// What a quantization costs in answers: scored prompts, and divergence from a reference.
     Quality(cmd::quality::Args),
     /// Print the exact prompt that a model sees for a list of messages.
     Template(cmd::template::Args),

@@ -1,4 +1,4 @@
-//! `sweetspot quality`: what a quantization costs in answers. So far by divergence from a reference.
+//! `sweetspot quality`: what a quantization costs in answers, by scored prompts and by divergence from a reference.
 
 use std::path::{Path, PathBuf};
 
@@ -6,15 +6,18 @@ use anyhow::Context;
 
 use super::bench::runner::LogPlace;
 use super::{interrupt, out};
-use crate::engine::{FlashAttention, KvType, ModelParams};
+use crate::engine::{ContextParams, FlashAttention, KvType, ModelParams};
 use crate::exit_code::{Exit, UsageError};
 use crate::lab::cell::{self, Workers};
 use crate::lab::console::Console;
 use crate::lab::models;
 use crate::lab::outcome::{Outcome, Status};
+use crate::plan::config::{QualityConfig, SetName};
 use crate::plan::matrix::{Found, PlannedCell};
+use crate::plan::questions::{self, QuestionSource};
 use crate::profiles::{Job, divergence, quality};
-use crate::report::divergence as report;
+use crate::report;
+use crate::report::cell::CellView;
 use crate::worker::process::Options;
 use crate::worker::protocol::EngineChoice;
 
@@ -24,8 +27,17 @@ pub struct Args {
     /// GGUF files, or folders of them
     #[arg(value_name = "MODEL", required = true)]
     models: Vec<PathBuf>,
-    /// File of the same model that the others are compared with, such as its F16; none: each with itself, where only the
-    /// types of the KV cache differ
+    /// Ask the prompts of this set; without a set, prompts and reference that is auto
+    #[arg(long, value_name = "SET", value_enum)]
+    set: Option<SetName>,
+    /// Prompt files (TOML) to ask; with --set in addition to it
+    #[arg(long, value_name = "FILE", value_delimiter = ',')]
+    prompts: Vec<PathBuf>,
+    /// A configuration file (TOML): its section [quality] says how prompts are asked
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// File of the same model that the others are compared with, such as its F16; none: each with itself,
+    /// where only the types of the KV cache differ
     #[arg(long, value_name = "FILE")]
     reference: Option<PathBuf>,
     /// Text that both read [default: one that is built in]
@@ -65,7 +77,7 @@ pub struct Args {
     /// Start of the bootstrap's random numbers
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Format on stdout: text or json
+    /// Format on stdout: text, json or md
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value = "text")]
     output: Format,
     /// Keep llama.cpp's log in this file
@@ -80,6 +92,8 @@ pub enum Format {
     Text,
     /// For programs.
     Json,
+    /// Tables for a document.
+    Md,
 }
 
 /// Runs the command.
@@ -91,11 +105,11 @@ pub enum Format {
 pub fn run(args: Args) -> anyhow::Result<Exit> {
     let found = models::find(&args.models)?;
     let reference = args.reference.as_deref().map(reference).transpose()?;
-    if reference.is_none() && !args.caches_differ() {
-        return Err(UsageError::new(
-            "nothing to compare with: name a --reference, or a type of the KV cache other than the reference's (-ctk, -ctv)",
-        ));
-    }
+    let asks = args.set.is_some() || !args.prompts.is_empty() || (reference.is_none() && !args.caches_differ());
+    let config = super::questions::configuration(args.config.as_deref())?.quality;
+    let prompts = if args.prompts.is_empty() { &config.prompts } else { &args.prompts };
+    let source = super::questions::source(args.set.or(config.set), prompts)?;
+    let ask = asks.then_some(Ask { source, config });
     let text = super::questions::text("--text", args.text.as_deref())?;
     let given_bytes = super::run::max_memory_bytes(args.max_memory_gb)?;
     let free_bytes = Some(crate::machine::memory::available_bytes()).filter(|&bytes| bytes > 0);
@@ -105,12 +119,16 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         engine: EngineChoice::Llama,
         memory_cap_bytes: given_bytes.or(free_bytes),
     };
-    let cells: Vec<_> = found.into_iter().map(|found| plan(&args, found, reference.as_ref(), &text)).collect();
+    let cells: Vec<_> =
+        found.into_iter().map(|found| plan(&args, found, ask.as_ref(), reference.as_ref(), &text)).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("tokio cannot start")?;
     let (outcomes, interrupted) = runtime.block_on(measure(&cells, &workers));
+    let mut views: Vec<CellView> = outcomes.iter().map(|outcome| CellView::of(outcome, 0)).collect();
+    report::quality::compare_all(&mut views);
     out::print(&match args.output {
-        Format::Text => report::text(&outcomes),
-        Format::Json => report::json(&outcomes)?,
+        Format::Text => report::quality::text::render(&views) + &report::divergence::text(&outcomes),
+        Format::Json => report::divergence::json(&outcomes, &views)?,
+        Format::Md => report::quality::table::render(&views).trim_start().to_owned(),
     })?;
     let measured = outcomes.iter().filter(|outcome| outcome.status == Status::Measured).count();
     if measured < outcomes.len() && !interrupted {
@@ -148,7 +166,41 @@ impl Args {
     }
 }
 
-fn plan(args: &Args, found: Found, reference: Option<&Found>, text: &(String, String)) -> PlannedCell {
+/// What is asked.
+struct Ask {
+    source: QuestionSource,
+    config: QualityConfig,
+}
+
+fn plan(
+    args: &Args,
+    found: Found,
+    ask: Option<&Ask>,
+    reference: Option<&Found>,
+    text: &(String, String),
+) -> PlannedCell {
+    let params = |path: &Path| ModelParams { n_gpu_layers: args.n_gpu_layers, ..ModelParams::new(path) };
+    let threads = args.threads.unwrap_or_else(crate::machine::default_threads);
+    let diverges = (reference.is_some() || args.caches_differ()).then(|| divergence_job(args, &found, reference, text));
+    // a file is not compared with itself, unless it is all that was asked for
+    let same = reference.is_some_and(|reference| reference.cell.path == found.cell.path) && !args.caches_differ();
+    let divergence = diverges.filter(|_| ask.is_none() || !same);
+    let context = match (ask, &divergence) {
+        (None, Some(divergence)) => divergence.context.clone(),
+        _ => ContextParams {
+            type_k: args.cache_type_k,
+            type_v: args.cache_type_v,
+            flash_attention: args.flash_attn,
+            ..ContextParams::new(ask.map_or(0, |ask| questions::n_ctx(&found, &ask.config)), threads)
+        },
+    };
+    let questions = ask.map(|ask| questions::questions(&found, &ask.config, &ask.source));
+    let jobs = vec![Job::Quality(quality::Job { context, questions, divergence })];
+    let model = params(&found.cell.path);
+    PlannedCell { cell: found.cell, model, jobs, broken: found.broken, skip: None, warnings: Vec::new() }
+}
+
+fn divergence_job(args: &Args, found: &Found, reference: Option<&Found>, text: &(String, String)) -> divergence::Job {
     let params = |path: &Path| ModelParams { n_gpu_layers: args.n_gpu_layers, ..ModelParams::new(path) };
     let threads = args.threads.unwrap_or_else(crate::machine::default_threads);
     let mut job = divergence::Job::new(&text.0, &text.1, threads).with_chunks_of(args.chunk);
@@ -161,9 +213,7 @@ fn plan(args: &Args, found: Found, reference: Option<&Found>, text: &(String, St
     let of_reference = &mut job.reference_context;
     (of_reference.type_k, of_reference.type_v) = (args.reference_cache_type_k, args.reference_cache_type_v);
     (job.context.flash_attention, of_reference.flash_attention) = (args.flash_attn, args.flash_attn);
-    let jobs = vec![Job::Quality(quality::Job { context: job.context.clone(), questions: None, divergence: Some(job) })];
-    let model = params(&found.cell.path);
-    PlannedCell { cell: found.cell, model, jobs, broken: found.broken, skip: None, warnings: Vec::new() }
+    job
 }
 
 /// The reference's file, whole and the only one that is named.

@@ -1,9 +1,9 @@
-//! What `run` and `quality` ask, read from the files that their arguments name.
+//! What `run` and `quality` ask and how, read from the files that their arguments name.
 
 use std::path::{Path, PathBuf};
 
 use crate::exit_code::UsageError;
-use crate::plan::config::SetName;
+use crate::plan::config::{Config, SetName};
 use crate::plan::questions::QuestionSource;
 use crate::profiles::divergence;
 use crate::profiles::quality::prompts::{PromptSet, file};
@@ -26,6 +26,23 @@ pub(super) fn source(name: Option<SetName>, files: &[PathBuf]) -> anyhow::Result
         });
     }
     Ok(QuestionSource { name, files: all })
+}
+
+/// The configuration of a file, or the defaults.
+///
+/// # Errors
+/// A [`UsageError`] for a file that is not there or no configuration.
+pub(super) fn configuration(path: Option<&Path>) -> anyhow::Result<Config> {
+    let Some(path) = path else { return Ok(Config::default()) };
+    let wrong = |why: String| UsageError::new(format!("--config {}: {why}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
+    let mut config = Config::parse(&text).map_err(wrong)?;
+    // a relative path in a file is relative to the file
+    if let Some(folder) = path.parent() {
+        let files = config.interactive.prompts.iter_mut().chain(&mut config.quality.prompts);
+        files.chain(&mut config.quality.divergence_text).for_each(|file| *file = folder.join(&*file));
+    }
+    Ok(config)
 }
 
 /// Name and contents of the text for divergence; `what` names it in errors.

@@ -243,21 +243,7 @@ fn profile_names(given: &[String]) -> anyhow::Result<Vec<ProfileName>> {
 
 /// Defaults, then the file, then the command line.
 fn configuration(args: &Args) -> anyhow::Result<Config> {
-    let mut config = match &args.config {
-        None => Config::default(),
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|e| UsageError::new(format!("--config {}: {e}", path.display())))?;
-            let mut config =
-                Config::parse(&text).map_err(|e| UsageError::new(format!("--config {}: {e}", path.display())))?;
-            // a relative path in a file is relative to the file
-            if let Some(folder) = path.parent() {
-                let files = config.interactive.prompts.iter_mut().chain(&mut config.quality.prompts);
-                files.chain(&mut config.quality.divergence_text).for_each(|file| *file = folder.join(&*file));
-            }
-            config
-        }
-    };
+    let mut config = super::questions::configuration(args.config.as_deref())?;
     if args.quick {
         config.interactive.make_quick();
         config.quality.make_quick();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::engine::{ContextParams, ModelParams};
-use crate::plan::config::{Config, SetName};
+use crate::plan::config::{Config, QualityConfig, SetName};
 use crate::plan::matrix::{Found, Material};
 use crate::profiles::quality::prompts::{self, Category, PromptSet};
 use crate::profiles::{divergence, quality};
@@ -57,6 +57,24 @@ fn limited(mut set: PromptSet, limit: u32) -> PromptSet {
     set
 }
 
+/// What is asked of a model, and how.
+#[must_use]
+pub fn questions(found: &Found, config: &QualityConfig, source: &QuestionSource) -> quality::Questions {
+    quality::Questions {
+        set: source.set_for(found.n_params, config.prompts_per_category),
+        thresholds: config.all_thresholds(),
+        sampling: config.sampling.clone(),
+        max_answer_seconds: config.max_answer_seconds,
+        consistency: config.repetition(),
+    }
+}
+
+/// The context that answers are written in, in tokens: beyond what a model was trained for they would mean nothing.
+#[must_use]
+pub fn n_ctx(found: &Found, config: &QualityConfig) -> u32 {
+    found.n_ctx_train.map_or(config.n_ctx, |trained| config.n_ctx.min(trained.max(1)))
+}
+
 /// The profile's job on a model; `reference` is a file with its size in bytes.
 pub(super) fn job(
     found: &Found,
@@ -66,19 +84,13 @@ pub(super) fn job(
     context: ContextParams,
 ) -> quality::Job {
     let c = &config.quality;
-    let n_ctx = found.n_ctx_train.map_or(c.n_ctx, |trained| c.n_ctx.min(trained.max(1)));
-    let questions = quality::Questions {
-        set: material.questions.set_for(found.n_params, c.prompts_per_category),
-        thresholds: c.all_thresholds(),
-        sampling: c.sampling.clone(),
-        max_answer_seconds: c.max_answer_seconds,
-        consistency: c.repetition(),
-    };
+    let questions = questions(found, c, &material.questions);
     let divergence = reference.filter(|_| c.divergence).map(|reference| {
         let bytes = found.cell.size_bytes + reference.1;
         divergence_job(reference.0, bytes, config, material, &context)
     });
-    quality::Job { context: ContextParams { n_ctx, ..context }, questions: Some(questions), divergence }
+    let context = ContextParams { n_ctx: n_ctx(found, c), ..context };
+    quality::Job { context, questions: Some(questions), divergence }
 }
 
 fn divergence_job(

@@ -1,9 +1,9 @@
 //! One cell of the [`super::view::View`]: its numbers, judgements and notes.
 
+use super::quality::QualityView;
 use crate::engine::{MemoryBreakdown, ModelInfo};
 use crate::lab::outcome::{Cell, Outcome, ProfileOutcome, Status};
 use crate::lab::run_file::PlannedCell;
-use super::quality::QualityView;
 use crate::profiles::{Metric, ProfileName, Samples, interactive, quality};
 use crate::stats::gigabytes;
 use crate::verdict::interpretation::{SYNTHETIC, counted, ended_early};
@@ -174,7 +174,8 @@ impl ProfileView {
                 let summary = interactive::summarize(samples);
                 let rating = interactive::rating(&summary);
                 self.rating = Some(rating);
-                self.criteria = interactive::criteria(&summary).iter().map(|c| (c.metric.to_owned(), c.rating)).collect();
+                self.criteria =
+                    interactive::criteria(&summary).iter().map(|c| (c.metric.to_owned(), c.rating)).collect();
                 self.interpretation = Some(interactive::interpretation(&summary));
                 self.ended_by = vec![
                     ("repetitions", samples.generations_ended_by),

@@ -1,9 +1,11 @@
-//! Results of `sweetspot quality` for people and for programs: divergence of each model from its reference.
+//! Results of `sweetspot quality` for people and for programs: divergence of each model from its reference; in JSON with the
+//! answers ([`super::quality`]).
 
 use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
 
+use super::cell::CellView;
 use crate::lab::outcome::Outcome;
 use crate::profiles::divergence::{Estimate, Samples, Summary, ending, metrics, summarize};
 use crate::profiles::{self, Metric};
@@ -53,12 +55,12 @@ fn with_error(estimate: &Estimate, digits: usize) -> String {
     }
 }
 
-/// One model: an object. Several: their objects as `results`.
+/// One model: an object. Several: their objects as `results`. `views` are those of the outcomes, in the same order.
 ///
 /// # Errors
 /// serde's, which this never has.
-pub fn json(outcomes: &[Outcome]) -> anyhow::Result<String> {
-    let mut entries: Vec<Value> = outcomes.iter().map(entry).collect();
+pub fn json(outcomes: &[Outcome], views: &[CellView]) -> anyhow::Result<String> {
+    let mut entries: Vec<Value> = outcomes.iter().zip(views).map(|(outcome, view)| entry(outcome, view)).collect();
     let value = match entries.len() {
         1 => entries.remove(0),
         _ => json!({ "schema_version": SCHEMA_VERSION, "results": entries }),
@@ -66,7 +68,8 @@ pub fn json(outcomes: &[Outcome]) -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(&value)? + "\n")
 }
 
-fn entry(outcome: &Outcome) -> Value {
+fn entry(outcome: &Outcome, view: &CellView) -> Value {
+    let asked = view.quality().filter(|(_, quality)| quality.summary.is_some());
     json!({
         "schema_version": SCHEMA_VERSION,
         "model": outcome.cell.model,
@@ -77,6 +80,9 @@ fn entry(outcome: &Outcome) -> Value {
         "reason": outcome.reason,
         "duration_seconds": outcome.duration_seconds,
         "divergence": samples(outcome).map(object),
+        "quality": asked.map(|(_, quality)| super::quality::json::object(quality)),
+        "rating": asked.and_then(|(profile, _)| profile.rating),
+        "interpretation": asked.and_then(|(profile, _)| profile.interpretation.as_deref()),
     })
 }
 

@@ -60,10 +60,14 @@ mod tests {
     #[test]
     fn the_intervals_are_those_of_newcombes_table() {
         // Newcombe (1998), Table I, method 3.
-        let published = [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)];
+        let published =
+            [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)];
         for (hits, n, low, high) in published {
             let interval = Share { hits, n }.interval().unwrap();
-            assert!((interval.low - low).abs() < 5e-5 && (interval.high - high).abs() < 5e-5, "{hits}/{n}: {interval:?}");
+            assert!(
+                (interval.low - low).abs() < 5e-5 && (interval.high - high).abs() < 5e-5,
+                "{hits}/{n}: {interval:?}"
+            );
         }
     }
 

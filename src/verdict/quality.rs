@@ -93,7 +93,9 @@ impl Comparison {
             Standing::Worse if kept >= BROKEN_SHARE => format!("{keeps}: a real loss ({difference}){}", self.broken()),
             Standing::Worse => format!("{keeps}{}", self.broken()),
             Standing::Unclear => format!("{keeps}, which chance could explain with {n} prompts ({difference})"),
-            Standing::Safe if is_lower(&self.all) => format!("{keeps}: safe, though the small loss is real ({difference})"),
+            Standing::Safe if is_lower(&self.all) => {
+                format!("{keeps}: safe, though the small loss is real ({difference})")
+            }
             Standing::Safe if kept > 1.0 && !self.all.is_significant() => {
                 format!("gives as many right answers as {reference}: safe ({difference})")
             }
@@ -176,7 +178,9 @@ mod tests {
     fn a_loss_within_the_interval_is_called_unclear_and_one_beyond_it_real() {
         let few = comparison(pairs(8, 1, 0, 1));
         assert_eq!(few.standing(), Some(Standing::Unclear));
-        assert!(few.words().starts_with("keeps 89 % of Q8_0's right answers, which chance could explain with 10 prompts"));
+        assert!(
+            few.words().starts_with("keeps 89 % of Q8_0's right answers, which chance could explain with 10 prompts")
+        );
         let many = comparison(pairs(160, 20, 0, 20));
         assert_eq!(many.standing(), Some(Standing::Worse));
         assert!(many.words().starts_with("keeps 89 % of Q8_0's right answers: a real loss (−10.0 points"));
@@ -186,7 +190,11 @@ mod tests {
     fn a_quantization_that_surely_loses_a_fifth_breaks_answers() {
         let broken = comparison(pairs(70, 60, 2, 68));
         assert_eq!(broken.standing(), Some(Standing::Broken));
-        assert!(broken.words().starts_with("keeps 55 % of Q8_0's right answers: it breaks answers"), "{}", broken.words());
+        assert!(
+            broken.words().starts_with("keeps 55 % of Q8_0's right answers: it breaks answers"),
+            "{}",
+            broken.words()
+        );
         // the same share of few prompts is not sure
         assert_eq!(comparison(pairs(3, 2, 0, 3)).standing(), Some(Standing::Unclear));
     }

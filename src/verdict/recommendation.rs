@@ -166,7 +166,9 @@ pub fn overall(candidates: &[Candidate], settings: &Settings) -> Option<Overall>
     let reason = if *rating >= Rating::Good && best.hold() == Hold::Free {
         format!("the most of a model that runs well here; {rating}: {numbers}{answers}")
     } else if *rating >= Rating::Good {
-        format!("no model that runs well here has answers to rely on, this is the best of them; {rating}: {numbers}{answers}")
+        format!(
+            "no model that runs well here has answers to rely on, this is the best of them; {rating}: {numbers}{answers}"
+        )
     } else {
         format!("no model runs well here, this is the best of the usable ones; {rating}: {numbers}{answers}")
     };

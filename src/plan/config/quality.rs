@@ -128,7 +128,8 @@ impl QualityConfig {
         if !(8..=65_536).contains(&self.divergence_chunk_tokens) {
             return Err("quality.divergence_chunk_tokens must lie between 8 and 65536".to_owned());
         }
-        let percents = self.thresholds.iter().map(|(category, percent)| (format!("quality.thresholds.{category}"), percent));
+        let percents =
+            self.thresholds.iter().map(|(category, percent)| (format!("quality.thresholds.{category}"), percent));
         let precision = ("quality.divergence_precision_percent".to_owned(), &self.divergence_precision_percent);
         match percents.chain([precision]).find(|(_, percent)| !(0.0..=100.0).contains(*percent)) {
             Some((key, percent)) => Err(format!("{key} is {percent}; it must lie between 0 and 100")),
@@ -147,14 +148,20 @@ mod tests {
         let config = Config::parse("[quality.thresholds]\nmath = 50\nrecords = 60.5").unwrap();
         let all = config.quality.all_thresholds();
         let percent = |name: &str| all[&Category::new(name).unwrap()].to_string();
-        assert_eq!(["math", "comprehension", "reasoning", "format", "records"].map(percent), ["50", "75", "75", "90", "60.5"]);
+        assert_eq!(
+            ["math", "comprehension", "reasoning", "format", "records"].map(percent),
+            ["50", "75", "75", "90", "60.5"]
+        );
     }
 
     #[test]
     fn values_without_sense_are_named_with_their_key() {
         let error = |text: &str| Config::parse(&format!("[quality]\n{text}")).unwrap_err();
         assert_eq!(error("n_ctx = 0"), "quality.n_ctx is 0; it must be at least 1");
-        assert_eq!(error("thresholds = { math = 101 }"), "quality.thresholds.math is 101; it must lie between 0 and 100");
+        assert_eq!(
+            error("thresholds = { math = 101 }"),
+            "quality.thresholds.math is 101; it must lie between 0 and 100"
+        );
         assert!(error("thresholds = { Math = 10 }").contains("the category 'Math' is not a name"), "no category");
         assert!(error("max_answer_seconds = nan").contains("above 0"));
         assert!(error("divergence_precision_percent = -1").contains("between 0 and 100"));

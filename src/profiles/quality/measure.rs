@@ -51,11 +51,7 @@ pub(super) fn run(job: &Questions, context: &ContextParams, rig: &mut Rig<'_>) -
     }
 }
 
-fn ask_all(
-    asker: &mut Asker<'_>,
-    samples: &mut Asked,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<(), ProfileError> {
+fn ask_all(asker: &mut Asker<'_>, samples: &mut Asked, progress: &mut dyn FnMut(Progress)) -> Result<(), ProfileError> {
     let job = asker.job;
     let total = job.set.prompts.len() as u64;
     for (done, prompt) in (0..).zip(&job.set.prompts) {
@@ -120,7 +116,13 @@ impl Asker<'_> {
         }
         if room == 0 {
             // the model's own answers have filled the context: it has nothing more to say
-            return Ok(Reply { text: String::new(), prompt_tokens, tokens: 0, seconds: 0.0, ended: Ended::ContextFull });
+            return Ok(Reply {
+                text: String::new(),
+                prompt_tokens,
+                tokens: 0,
+                seconds: 0.0,
+                ended: Ended::ContextFull,
+            });
         }
         let limit = prompt.max_tokens.min(room);
         let start = self.clock.now();
@@ -176,7 +178,9 @@ impl Asker<'_> {
     /// Once: a model that computes no numbers would give an answer all the same.
     fn check_numbers(&mut self) -> Result<(), ProfileError> {
         if !std::mem::replace(&mut self.checked, true) && self.session.logits().iter().any(|logit| logit.is_nan()) {
-            return Err(ProfileError::Impossible("the model computes no numbers (NaN): its weights are damaged".into()));
+            return Err(ProfileError::Impossible(
+                "the model computes no numbers (NaN): its weights are damaged".into(),
+            ));
         }
         Ok(())
     }

@@ -80,7 +80,8 @@ pub fn interpretation(summary: &Summary) -> String {
     }
     if summary.fallback_template {
         sentences.push(
-            "The model has no chat template of its own; a plain fallback was used, which may cost it answers.".to_owned(),
+            "The model has no chat template of its own; a plain fallback was used, which may cost it answers."
+                .to_owned(),
         );
     }
     sentences.join(" ")
@@ -155,7 +156,8 @@ fn few(summary: &Summary) -> Option<String> {
         .filter(|c| c.threshold_percent.is_some() && c.correct.n < FEW_PROMPTS)
         .map(|c| c.category.as_str())
         .collect();
-    (!few.is_empty()).then(|| format!("Fewer than {FEW_PROMPTS} prompts were scored on {}: a sign, no measurement.", few.join(", ")))
+    (!few.is_empty())
+        .then(|| format!("Fewer than {FEW_PROMPTS} prompts were scored on {}: a sign, no measurement.", few.join(", ")))
 }
 
 fn repeated(summary: &Summary) -> Option<String> {
@@ -180,7 +182,10 @@ fn cut(summary: &Summary) -> Option<String> {
     };
     (summary.answers_timed_out > 0 || share > 0.1).then(|| {
         let verb = if summary.answers_cut == 1 { "was" } else { "were" };
-        format!("{} {verb} cut before the model ended and scored as far as it came{timed}.", counted(summary.answers_cut, "answer"))
+        format!(
+            "{} {verb} cut before the model ended and scored as far as it came{timed}.",
+            counted(summary.answers_cut, "answer")
+        )
     })
 }
 
@@ -249,7 +254,10 @@ mod tests {
         assert_eq!(criteria(&few)[0].rating, Rating::Acceptable);
         assert_eq!(rating(&few), Some(Rating::Poor), "no threshold is reached, but that could be chance");
         let words = interpretation(&few);
-        assert!(words.contains("within what chance gives with 10 prompts: not for financial work unchecked"), "{words}");
+        assert!(
+            words.contains("within what chance gives with 10 prompts: not for financial work unchecked"),
+            "{words}"
+        );
         assert!(!words.contains("Creative"), "{words}");
     }
 

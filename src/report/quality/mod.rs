@@ -9,8 +9,8 @@ pub mod text;
 
 use super::cell::CellView;
 use crate::profiles::ProfileName;
-use crate::profiles::quality::{self, Samples, Summary, compare};
 use crate::profiles::divergence;
+use crate::profiles::quality::{self, Samples, Summary, compare};
 use crate::verdict::interpretation::number;
 use crate::verdict::quality::Comparison;
 

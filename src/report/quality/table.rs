@@ -90,7 +90,8 @@ fn changes(rows: &[Row<'_>]) -> String {
             found.map_or_else(|| EMPTY.to_owned(), |change| self::change(&change.pairs))
         };
         let all = &comparison.all;
-        let kept = crate::verdict::quality::kept(all).map_or_else(|| EMPTY.to_owned(), |k| format!("{:.1} %", 100.0 * k));
+        let kept =
+            crate::verdict::quality::kept(all).map_or_else(|| EMPTY.to_owned(), |k| format!("{:.1} %", 100.0 * k));
         let standing = comparison.standing().map_or(EMPTY, crate::verdict::quality::Standing::name);
         let ends = [change(all), p_value(all), kept, standing.to_owned()];
         row(&mut out, cell, &names.iter().map(of).chain(ends).collect::<Vec<_>>());

@@ -42,7 +42,10 @@ fn categories(text: &mut String, view: &QualityView) {
 
 fn line(text: &mut String, name: &str, correct: Share, pairs: Option<&Pairs>, view: &QualityView) {
     let (Some(percent), Some(interval)) = (correct.percent(), correct.interval_percent()) else { return };
-    let score = format!("{percent:5.1} %  ({} of {}, 95 % interval {:.1} to {:.1})", correct.hits, correct.n, interval.low, interval.high);
+    let score = format!(
+        "{percent:5.1} %  ({} of {}, 95 % interval {:.1} to {:.1})",
+        correct.hits, correct.n, interval.low, interval.high
+    );
     let against = view.comparison.as_ref().map_or("", |comparison| comparison.reference.as_str());
     let change = pairs.map(|pairs| format!("  {} against {against}", change(pairs))).unwrap_or_default();
     let _ = writeln!(text, "  {name:<16} {score}{change}");
