@@ -2,6 +2,9 @@
 //!
 //! Chunks, not tokens, are what the bootstrap chooses from: tokens of one chunk are not independent of each other.
 
+#[cfg(test)]
+mod tests;
+
 use super::{Chunk, EndedBy, MIN_CHUNKS, Samples};
 use crate::profiles::Metric;
 use crate::stats::confidence::{Spread, bootstrap_spread};
