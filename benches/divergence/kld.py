@@ -104,7 +104,8 @@ def measure_peer(arguments: argparse.Namespace, candidate: str, logits: str) -> 
     for name, pattern in PRINTED.items():
         found = re.search(pattern, output)
         if not found:
-            fail(f"llama-perplexity did not print {name}; are there at least 100 scored tokens?")
+            last = " | ".join(line for line in output.strip().splitlines()[-3:])
+            fail(f"llama-perplexity did not print {name}; are there at least 100 scored tokens? It said: {last}")
         numbers[name] = float(found.group(1))
     return {"seconds": first + second, "first_seconds": first, "logits_bytes": size, **numbers}
 

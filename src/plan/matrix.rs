@@ -75,8 +75,8 @@ fn plan_cell(
     }
     let jobs = profiles.iter().filter_map(|profile| match profile {
         ProfileName::Interactive => Some(profiles::Job::Interactive(interactive_job(config, prompts, context.clone()))),
-        ProfileName::Bench => None,   // not a use case: `sweetspot bench` runs it
-        ProfileName::Quality => None, // so far `sweetspot quality` alone runs it
+        // not use cases of a run: `sweetspot bench` and `sweetspot quality` run them
+        ProfileName::Bench | ProfileName::Quality => None,
     });
     let model = ModelParams { n_gpu_layers: config.engine.n_gpu_layers, ..ModelParams::new(&found.cell.path) };
     PlannedCell { broken: found.broken, skip, model, jobs: jobs.collect(), warnings, cell: found.cell }
