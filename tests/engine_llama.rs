@@ -250,3 +250,46 @@ fn the_engine_says_what_it_was_built_with() {
     assert!(info.devices.iter().any(|d| d.kind == "cpu"), "{:?}", info.devices);
     assert!(!info.cpu_features.is_empty());
 }
+
+#[test]
+fn the_logits_of_many_tokens_of_a_batch_are_those_of_one_token_after_the_other() {
+    let (_folder, model) = tiny();
+    let tokens = model.tokenize("The ferry across the river had run on Thursdays", true, false);
+    let first = tokens.len() / 2;
+    let params = ContextParams { n_outputs_max: 64, n_ubatch: 8, ..ContextParams::new(128, 1) };
+    let mut session = model.session(&params).unwrap();
+    session.append_scored(&tokens, first).unwrap();
+    let n_vocab = model.info().n_vocab as usize;
+    let rows = session.scored_logits().to_vec();
+    assert_eq!(rows.len(), (tokens.len() - first) * n_vocab);
+    assert_eq!(session.n_past() as usize, tokens.len());
+    assert_eq!(session.logits(), &rows[rows.len() - n_vocab..], "the last row is the last token's");
+    session.clear();
+    assert!(session.scored_logits().is_empty());
+    for (place, token) in tokens.iter().enumerate() {
+        session.append(&[*token]).unwrap();
+        if let Some(row) = place.checked_sub(first) {
+            let row = &rows[row * n_vocab..][..n_vocab];
+            let largest = row.iter().zip(session.logits()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(largest < 0.05, "token {place}: {largest}"); // another batch size rounds differently
+        }
+    }
+}
+
+#[test]
+fn more_rows_or_tokens_than_a_context_was_made_for_are_an_error_and_no_crash() {
+    let (_folder, model) = tiny();
+    let params = ContextParams { n_outputs_max: 4, n_batch: 16, n_ubatch: 16, ..ContextParams::new(128, 1) };
+    let mut session = model.session(&params).unwrap();
+    for (n_tokens, first) in [(8, 3), (17, 16)] {
+        let error = session.append_scored(&vec![1; n_tokens], first).unwrap_err();
+        assert!(matches!(error, EngineError::DecodeFailed { code: -1, .. }), "{error}");
+        assert!(session.scored_logits().is_empty() && session.n_past() == 0);
+    }
+    session.append_scored(&[1; 8], 4).unwrap();
+    assert_eq!(session.scored_logits().len(), 4 * model.info().n_vocab as usize);
+    session.append_scored(&[1; 8], 8).unwrap();
+    assert!(session.scored_logits().is_empty(), "nothing of it was to be scored");
+    assert_eq!(session.n_past(), 16);
+    assert!(matches!(session.append_scored(&[1; 16], 12), Ok(())));
+}

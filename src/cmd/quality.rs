@@ -50,6 +50,9 @@ pub struct Args {
     #[arg(short = 'c', long, value_name = "N", default_value_t = divergence::CHUNK_TOKENS,
           value_parser = clap::value_parser!(u32).range(8..=65536))]
     chunk: u32,
+    /// Tokens that are computed at once (-ub) [default: 512]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    ubatch_size: Option<u32>,
     /// Type of the cached keys (-ctk)
     #[arg(long, value_name = "TYPE", default_value = "f16")]
     cache_type_k: KvType,
@@ -212,6 +215,8 @@ fn divergence_job(args: &Args, found: &Found, reference: Option<&Found>, text: &
     (job.context.type_k, job.context.type_v) = (args.cache_type_k, args.cache_type_v);
     let of_reference = &mut job.reference_context;
     (of_reference.type_k, of_reference.type_v) = (args.reference_cache_type_k, args.reference_cache_type_v);
+    let n_ubatch = args.ubatch_size.unwrap_or(job.context.n_ubatch).min(args.chunk);
+    (job.context.n_ubatch, of_reference.n_ubatch) = (n_ubatch, n_ubatch);
     (job.context.flash_attention, of_reference.flash_attention) = (args.flash_attn, args.flash_attn);
     job
 }

@@ -59,13 +59,12 @@ impl<'m> FakeSession<'m> {
     fn push_row(&mut self, token: Token) {
         let script = &self.model.script;
         let (begin, n_vocab) = (self.scored.len(), script.model.n_vocab as usize);
-        match usize::try_from(token).ok().and_then(|t| t.checked_rem(script.logit_rows.len())) {
-            Some(row) => self.scored.extend(script.logit_rows[row].iter().take(n_vocab)),
-            None => {
-                let certain = usize::try_from(self.next_token()).unwrap_or(0);
-                self.scored.resize(begin + certain, 0.0);
-                self.scored.push(10.0);
-            }
+        if let Some(row) = usize::try_from(token).ok().and_then(|t| t.checked_rem(script.logit_rows.len())) {
+            self.scored.extend(script.logit_rows[row].iter().take(n_vocab));
+        } else {
+            let certain = usize::try_from(self.next_token()).unwrap_or(0);
+            self.scored.resize(begin + certain, 0.0);
+            self.scored.push(10.0);
         }
         let rest = if script.logit_rows.is_empty() { 0.0 } else { super::NEVER };
         self.scored.resize(begin + n_vocab, rest);

@@ -71,7 +71,7 @@ impl Sums {
             self.a[place] += f64::from(share_a);
             self.b[place] += f64::from(share_b);
             self.difference[place] += f64::from(share_a) * f64::from(a - b);
-            self.both_top[place] |= u32::from((a >= top_a) & (b >= top_b));
+            self.both_top[place] |= u32::from(a >= top_a) & u32::from(b >= top_b);
         }
     }
 }
@@ -174,7 +174,7 @@ mod tests {
                     reference.iter().zip(random_row(&mut random, n)).map(|(a, b)| a + noise * b / 4.0).collect();
                 let (kld, nll, nll_reference) = by_the_book(&reference, &candidate, n / 2);
                 let compared = compare(&reference, &candidate, n / 2).unwrap();
-                assert!((compared.kld - kld).abs() < 1e-6 * kld + 2e-9, "{n}: {} instead of {kld}", compared.kld);
+                assert!((compared.kld - kld).abs() < 1e-6 * kld + 1e-8, "{n}: {} instead of {kld}", compared.kld);
                 assert!((compared.nll - nll).abs() < 1e-6 && (compared.nll_reference - nll_reference).abs() < 1e-6);
             }
         }
@@ -218,7 +218,7 @@ mod tests {
             let exact = f64::from(x).exp();
             assert!((f64::from(exp(x)) / exact - 1.0).abs() < 2e-7, "e^{x}");
         }
-        assert_eq!(exp(0.0), 1.0);
+        assert_eq!(exp(0.0).to_bits(), 1.0_f32.to_bits());
         assert!(exp(-1e30) < 1e-37 && exp(f32::NAN).is_nan());
     }
 }

@@ -18,10 +18,9 @@ use crate::profiles::{ProfileError, Progress, Rig};
 pub fn run(job: &Job, rig: &mut Rig<'_>) -> Result<Samples, ProfileError> {
     job.check().map_err(ProfileError::Impossible)?;
     let (text_tokens, chunks) = job.chunks(rig.model)?;
-    if let Some(allowed) = rig.memory_allowed_bytes {
-        if let Some(reason) = need::exceeded(rig.engine, &job.demands(rig.loaded), allowed) {
-            return Err(ProfileError::Impossible(reason));
-        }
+    let allowed = rig.memory_allowed_bytes;
+    if let Some(reason) = allowed.and_then(|bytes| need::exceeded(rig.engine, &job.demands(rig.loaded), bytes)) {
+        return Err(ProfileError::Impossible(reason));
     }
     let loaded = job.reference.as_ref().map(|params| load(params, rig)).transpose()?;
     let reference = loaded.as_deref().unwrap_or(rig.model);
@@ -100,7 +99,9 @@ impl Job {
         let bos = model.info().bos.filter(|_| model.info().adds_bos);
         let mut chunks: Vec<_> = tokens.chunks_exact(self.chunk_tokens as usize).map(<[Token]>::to_vec).collect();
         if let Some(bos) = bos {
-            chunks.iter_mut().for_each(|chunk| chunk[0] = bos);
+            for chunk in &mut chunks {
+                chunk[0] = bos;
+            }
         }
         if chunks.is_empty() {
             return Err(ProfileError::Impossible(format!(

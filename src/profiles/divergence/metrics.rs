@@ -2,6 +2,9 @@
 //!
 //! Chunks, not tokens, are what the bootstrap chooses from: tokens of one chunk are not independent of each other.
 
+#[cfg(test)]
+mod tests;
+
 use super::{Chunk, EndedBy, MIN_CHUNKS, Samples};
 use crate::profiles::Metric;
 use crate::stats::confidence::{Spread, bootstrap_spread};
@@ -29,8 +32,8 @@ pub struct Estimate {
 pub struct Summary {
     /// Mean Kullback-Leibler divergence of a token.
     pub kld_mean: Estimate,
-    /// Percentiles of the tokens' divergences: percent and value.
-    pub kld_percentiles: Vec<(f64, f64)>,
+    /// Percentiles of the tokens' divergences.
+    pub kld_percentiles: Percentiles,
     /// The largest divergence of a token.
     pub kld_max: f64,
     /// Share of tokens that are most likely for both.
@@ -49,9 +52,17 @@ pub struct Summary {
     pub tokens: u64,
 }
 
-/// Percentiles that are given, as llama-perplexity gives them.
-const PERCENTILES: [(f64, &str); 6] =
-    [(50.0, "kld_p50"), (90.0, "kld_p90"), (95.0, "kld_p95"), (99.0, "kld_p99"), (99.9, "kld_p99_9"), (1.0, "kld_p1")];
+/// Percentiles of a divergence, as llama-perplexity gives them: interpolated between the nearest ranks.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(missing_docs)] // a percentile's name says it
+pub struct Percentiles {
+    pub p1: f64,
+    pub p50: f64,
+    pub p90: f64,
+    pub p95: f64,
+    pub p99: f64,
+    pub p99_9: f64,
+}
 
 /// The numbers of samples; absent without a token.
 #[must_use]
@@ -59,9 +70,17 @@ pub fn summarize(samples: &Samples) -> Option<Summary> {
     let of = |statistic: fn(Sums) -> f64| estimate(&samples.chunks, samples.seed, statistic);
     let klds: Vec<f64> = samples.chunks.iter().flat_map(|chunk| &chunk.kld).copied().map(f64::from).collect();
     let sorted = summary::sorted(&klds)?;
+    let at = |percent| summary::percentile(&sorted, percent);
     Some(Summary {
         kld_mean: of(kld_mean)?,
-        kld_percentiles: PERCENTILES.map(|(percent, _)| (percent, summary::percentile(&sorted, percent))).to_vec(),
+        kld_percentiles: Percentiles {
+            p1: at(1.0),
+            p50: at(50.0),
+            p90: at(90.0),
+            p95: at(95.0),
+            p99: at(99.0),
+            p99_9: at(99.9),
+        },
         kld_max: samples.chunks.iter().map(|chunk| chunk.kld_max).fold(0.0, f64::max),
         same_top_percent: of(|s| 100.0 * s.same_top / s.tokens)?,
         p_change_rms_percent: of(|s| 100.0 * (s.p_change_square / s.tokens).sqrt())?,
@@ -79,27 +98,30 @@ pub fn metrics(samples: &Samples) -> Vec<Metric> {
     let mut metrics = Vec::new();
     let summary = summarize(samples);
     let mut push = |name: &str, value: Option<f64>| metrics.push(Metric { name: name.to_owned(), value });
-    let estimates: [(&str, fn(&Summary) -> Estimate); 7] = [
-        ("kld_mean", |s| s.kld_mean),
-        ("same_top_percent", |s| s.same_top_percent),
-        ("perplexity", |s| s.perplexity),
-        ("perplexity_reference", |s| s.perplexity_reference),
-        ("log_perplexity_ratio", |s| s.log_perplexity_ratio),
-        ("p_change_rms_percent", |s| s.p_change_rms_percent),
-        ("p_change_mean_percent", |s| s.p_change_mean_percent),
-    ];
-    for (name, part) in estimates {
-        let estimate = summary.as_ref().map(part);
+    let s = summary.as_ref();
+    for (name, estimate) in [
+        ("kld_mean", s.map(|s| s.kld_mean)),
+        ("same_top_percent", s.map(|s| s.same_top_percent)),
+        ("perplexity", s.map(|s| s.perplexity)),
+        ("perplexity_reference", s.map(|s| s.perplexity_reference)),
+        ("log_perplexity_ratio", s.map(|s| s.log_perplexity_ratio)),
+        ("p_change_rms_percent", s.map(|s| s.p_change_rms_percent)),
+        ("p_change_mean_percent", s.map(|s| s.p_change_mean_percent)),
+    ] {
         push(name, estimate.map(|e| e.value));
         push(&format!("{name}_error"), estimate.and_then(|e| e.error));
         push(&format!("{name}_ci95_low"), estimate.and_then(|e| Some(e.interval?.low)));
         push(&format!("{name}_ci95_high"), estimate.and_then(|e| Some(e.interval?.high)));
     }
-    for (place, (_, name)) in PERCENTILES.iter().enumerate() {
-        push(name, summary.as_ref().map(|s| s.kld_percentiles[place].1));
-    }
-    push("kld_max", summary.as_ref().map(|s| s.kld_max));
-    push("tokens", Some(float(summary.as_ref().map_or(0, |s| s.tokens))));
+    let p = s.map(|s| s.kld_percentiles);
+    push("kld_p1", p.map(|p| p.p1));
+    push("kld_p50", p.map(|p| p.p50));
+    push("kld_p90", p.map(|p| p.p90));
+    push("kld_p95", p.map(|p| p.p95));
+    push("kld_p99", p.map(|p| p.p99));
+    push("kld_p99_9", p.map(|p| p.p99_9));
+    push("kld_max", s.map(|s| s.kld_max));
+    push("tokens", Some(float(s.map_or(0, |s| s.tokens))));
     push("chunks", Some(float(samples.chunks.len() as u64)));
     push("chunk_tokens", Some(f64::from(samples.chunk_tokens)));
     push("text_tokens", Some(float(samples.text_tokens)));

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{ContextParams, ModelParams};
 
 pub use measure::run;
-pub use metrics::{Estimate, Summary, ending, kld_difference, metrics, summarize};
+pub use metrics::{Estimate, Percentiles, Summary, ending, kld_difference, metrics, summarize};
 
 /// Chunks that are scored at least before the precision can end the measurement: fewer have no error that could be trusted.
 pub const MIN_CHUNKS: u32 = 8;
