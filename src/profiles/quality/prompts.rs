@@ -139,8 +139,5 @@ pub fn built_in(name: &str) -> Option<PromptSet> {
 /// [`PromptFileError`]: file, line and prompt of what is wrong.
 pub fn read_file(path: &Path) -> Result<PromptSet, PromptFileError> {
     let Loaded { set, faults } = file::load(path)?;
-    match faults.is_empty() {
-        true => Ok(set),
-        false => Err(PromptFileError { file: path.display().to_string(), faults }),
-    }
+    if faults.is_empty() { Ok(set) } else { Err(PromptFileError { file: path.display().to_string(), faults }) }
 }
