@@ -138,7 +138,7 @@ fn two_numbers(one: &Found, other: &Found) -> String {
 }
 
 /// The last number stated in this part: of the last sentence with a number the one in bold, or the one after the last `=`, or
-/// the last. A lone "one" counts only where nothing else does.
+/// the last.
 fn last_stated(text: &str, place: Range<usize>, numbers: &[Found]) -> Option<Result<f64, String>> {
     static BOLD: LazyLock<Regex> = LazyLock::new(|| pattern(r"\*\*[^*\n]+\*\*"));
     let within = |n: &&Found, part: &Range<usize>| part.start <= n.begin && n.begin < part.end;
@@ -148,7 +148,10 @@ fn last_stated(text: &str, place: Range<usize>, numbers: &[Found]) -> Option<Res
         .map(|s| place.start + s.start..place.start + s.end)
         .find(|s| numbers.iter().any(|n| within(&n, s)))?;
     let all: Vec<_> = numbers.iter().filter(|n| within(n, &here)).collect();
-    let mut stated: Vec<_> = all.iter().copied().filter(|n| !(n.word && n.value.to_bits() == 1f64.to_bits())).collect();
+    // What stands beside counts only where nothing else does: a lone "one", and parentheses: "60 in all (5 × 12)".
+    let beside =
+        |n: &&Found| (n.word && n.value.to_bits() == 1f64.to_bits()) || in_parentheses(&text[here.start..n.begin]);
+    let mut stated: Vec<_> = all.iter().copied().filter(|n| !beside(n)).collect();
     if stated.is_empty() {
         stated = all;
     }
@@ -170,11 +173,17 @@ fn last_stated(text: &str, place: Range<usize>, numbers: &[Found]) -> Option<Res
     }
 }
 
+fn in_parentheses(before: &str) -> bool {
+    before.matches('(').count() > before.matches(')').count()
+}
+
 /// LaTeX as plain text, as far as numbers go.
 fn without_latex(text: &str) -> String {
     static FRACTION: LazyLock<Regex> = LazyLock::new(|| pattern(r"\\[dt]?frac\{(\d+)\}\{(\d+)\}"));
     let text = FRACTION.replace_all(text, "$1/$2");
-    text.replace("{,}", ",")
+    text.replace("\\(", " ")
+        .replace("\\)", " ")
+        .replace("{,}", ",")
         .replace("\\,", " ")
         .replace("\\$", "$")
         .replace("\\%", "%")

@@ -164,6 +164,10 @@ fn without_a_mark_the_last_number_stated_counts() {
         ("1,2,3", 3.0),
         ("She paid 10, 20 and 30", 30.0),
         ("Half of 10 is 5!", 5.0),
+        ("The boxes hold 12 each, so 60 in total (5 x 12).", 60.0),
+        (r"So it is \( 15 \).", 15.0),
+        ("(5)", 5.0),
+        ("It is eight (8).", 8.0),
     ]);
 }
 
