@@ -1,5 +1,5 @@
 //! Prompt sets of the quality profile: what is asked and how the answers are scored. Compiled in, or read from a file in the
-//! same form; the form itself is read in [`file`].
+//! same form; the form itself is read in [`mod@file`].
 
 pub mod file;
 
