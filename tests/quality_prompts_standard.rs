@@ -52,16 +52,16 @@ fn every_scorer_accepts_the_right_answers_and_refuses_the_wrong_ones() {
     for prompt in &set.prompts {
         for (i, turn) in prompt.turns.iter().enumerate() {
             let Some(scorer) = &turn.score else { continue };
-            let case =
+            let wanted =
                 cases.remove(&(prompt.id.clone(), i)).unwrap_or_else(|| panic!("no answers to {} {i}", prompt.id));
-            assert!(!case.right.is_empty() && !case.wrong.is_empty(), "{}", prompt.id);
-            let answers = case.right.iter().map(|a| (a, true)).chain(case.wrong.iter().map(|a| (a, false)));
+            assert!(!wanted.right.is_empty() && !wanted.wrong.is_empty(), "{}", prompt.id);
+            let answers = wanted.right.iter().map(|a| (a, true)).chain(wanted.wrong.iter().map(|a| (a, false)));
             for (answer, correct) in answers {
                 // A right answer after reasoning that says something else is right, too, and a wrong one stays wrong.
                 for text in [answer.clone(), format!("<think>\nIs it 0, A, yes or {{}}?\n</think>\n\n{answer}")] {
-                    let scored = scorer.score(&text);
-                    if scored.correct != correct {
-                        bad.push(format!("{} {i}: {text:?} should be {correct}: {scored:?}", prompt.id));
+                    let outcome = scorer.score(&text);
+                    if outcome.correct != correct {
+                        bad.push(format!("{} {i}: {text:?} should be {correct}: {outcome:?}", prompt.id));
                     }
                 }
             }

@@ -1,5 +1,5 @@
 //! Prompt sets of the quality profile: what is asked and how the answers are scored. Compiled in, or read from a file in the
-//! same form; the form itself is read in [`file`].
+//! same form; the form itself is read in [`mod@file`].
 
 pub mod file;
 
@@ -139,8 +139,5 @@ pub fn built_in(name: &str) -> Option<PromptSet> {
 /// [`PromptFileError`]: file, line and prompt of what is wrong.
 pub fn read_file(path: &Path) -> Result<PromptSet, PromptFileError> {
     let Loaded { set, faults } = file::load(path)?;
-    match faults.is_empty() {
-        true => Ok(set),
-        false => Err(PromptFileError { file: path.display().to_string(), faults }),
-    }
+    if faults.is_empty() { Ok(set) } else { Err(PromptFileError { file: path.display().to_string(), faults }) }
 }

@@ -174,6 +174,9 @@ impl Scorer {
             Self::OneOf { answers, .. } if answers.is_empty() || blank(answers) => {
                 flaw("answers", "there must be at least one answer, none of them empty")
             }
+            Self::OneOf { answers, options } if answers.iter().chain(options).any(|a| text::words(a).is_empty()) => {
+                flaw("answers", "each must have a letter or a digit; for signs, use the scorer 'contains' or 'regex'")
+            }
             Self::Contains { all, any, none } if all.is_empty() && any.is_empty() && none.is_empty() => {
                 flaw("all", "one of 'all', 'any', 'none' must list something")
             }

@@ -1,16 +1,12 @@
 //! The scorer `choice`: which option an answer picks, by its letter or by its text. A letter that is a word of the prose
 //! ("A man went home") picks nothing, and an answer that picks two options picks none.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
+mod letters;
 
 use super::Scored;
-use super::answer::{Mark, marked, pattern, plain, sentences, unmarked};
+use super::answer::{Mark, marked, plain, sentences, unmarked};
 use super::text::{names, words};
-
-/// What follows a letter when another one may stand instead: "or B".
-static INSTEAD: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?i:(?:or|and|&|/) )\(?[A-Z0-9]\b"));
+use letters::{Label, label, letters};
 
 struct Labelled<'a> {
     letter: String,
@@ -47,9 +43,12 @@ fn labelled(options: &[String]) -> Vec<Labelled<'_>> {
     let letters = ('A'..='Z').map(String::from);
     letters
         .zip(options)
-        .map(|(letter, text)| match only_letters {
-            true => Labelled { letter: text.trim().to_uppercase(), text: "" },
-            false => Labelled { letter, text: text.trim() },
+        .map(|(letter, text)| {
+            if only_letters {
+                Labelled { letter: text.trim().to_uppercase(), text: "" }
+            } else {
+                Labelled { letter, text: text.trim() }
+            }
         })
         .collect()
 }
@@ -68,10 +67,10 @@ fn read(text: &str, options: &[Labelled<'_>]) -> Result<usize, String> {
             return picked;
         }
     }
-    if !lists_options(text, options) {
-        if let Some(picked) = at_the_beginning(text.trim(), options, true) {
-            return picked;
-        }
+    if !lists_options(text, options)
+        && let Some(picked) = at_the_beginning(text.trim(), options, true)
+    {
+        return picked;
     }
     let last = sentences(text).into_iter().rev().find_map(|place| in_one_sentence(&text[place], options));
     last.unwrap_or_else(|| Err("it names none of the options".to_owned()))
@@ -80,46 +79,22 @@ fn read(text: &str, options: &[Labelled<'_>]) -> Result<usize, String> {
 /// Whether lines of the answer begin with two different letters: it repeats the question.
 fn lists_options(text: &str, options: &[Labelled<'_>]) -> bool {
     let begins =
-        |o: &&Labelled<'_>| text.lines().any(|line| label(line.trim(), true).is_some_and(|(l, _, _)| l == o.letter));
+        |o: &&Labelled<'_>| text.lines().any(|line| label(line.trim(), true).is_some_and(|l| l.letter == o.letter));
     options.iter().filter(begins).count() > 1
 }
 
-/// The letter that a text begins with (`B`, `(b)`, `B) Paris`, `option B:`), what follows it, and whether a sign that belongs to
-/// labels stands after it. With `bare` a small letter counts, too, if nothing but such a sign follows.
-fn label(text: &str, bare: bool) -> Option<(String, &str, bool)> {
-    static LABEL: LazyLock<Regex> = LazyLock::new(|| {
-        pattern(
-            r#"^(?:(?i:the )?(?i:option|choice|letter|statement) )?[("\[]?([A-Za-z0-9])([)\]".:,;]+|(?: ?[-–—] )|$|[ \n])"#,
-        )
-    });
-    let found = LABEL.captures(text)?;
-    let (letter, sign) = (&found[1], found[2].trim_end());
-    let rest = text[found[0].len()..].trim();
-    let small = letter.starts_with(|c: char| c.is_ascii_lowercase());
-    let a_word = matches!(letter, "a" | "A" | "I" | "i");
-    let opened = found[0].starts_with('(') || found[0].starts_with('[');
-    // "A man" and "I think" are prose; "a)" and "(a)" are labels.
-    let prose =
-        sign.is_empty() && !rest.is_empty() && (a_word || small || letter.starts_with(|c: char| c.is_ascii_digit()));
-    let explained =
-        INSTEAD.is_match(rest) || rest.starts_with("because") || rest.starts_with("since") || rest.starts_with("is ");
-    if (prose && !(explained && !small)) || (small && !bare && !opened && sign.is_empty() && !rest.is_empty()) {
-        return None;
-    }
-    Some((letter.to_uppercase(), rest, !sign.is_empty()))
-}
-
 fn at_the_beginning(text: &str, options: &[Labelled<'_>], bare: bool) -> Option<Result<usize, String>> {
-    let (letter, rest, signed) = label(text, bare)?;
-    let picked = options.iter().position(|o| o.letter == letter)?;
-    if INSTEAD.is_match(rest) {
+    let label = label(text, bare)?;
+    let Label { letter, rest, signed } = &label;
+    let picked = options.iter().position(|o| o.letter == *letter)?;
+    if label.has_another() {
         return Some(Err(format!("it picks {letter} and another option")));
     }
     // "B) London" where London is C contradicts itself.
     let line = rest.lines().next().unwrap_or("");
     let other = options.iter().position(|o| !o.text.is_empty() && words(o.text) == words(line));
     match other {
-        Some(other) if signed && other != picked => {
+        Some(other) if *signed && other != picked => {
             Some(Err(format!("it gives the letter {letter} with the text of {}", options[other].letter)))
         }
         _ => Some(Ok(picked)),
@@ -128,16 +103,8 @@ fn at_the_beginning(text: &str, options: &[Labelled<'_>], bare: bool) -> Option<
 
 /// The option that a sentence names, by letter or else by text; an error if it names several, None if it names none.
 fn in_one_sentence(sentence: &str, options: &[Labelled<'_>]) -> Option<Result<usize, String>> {
-    static LETTER: LazyLock<Regex> = LazyLock::new(|| {
-        pattern(
-            r#"(?:\b(?i:option|choice|letter|statement) [("]?([A-Za-z0-9])\b|\(([A-Za-z0-9])\)|(?:^|[ "'])([A-Z])(?:[ ]*$|[)."':,;!?]| (?:is|because|since|or|and)\b|[\n])|(?:^|[ "'])([B-HJ-Z]) (?:must|should|has|needs|follows)\b)"#,
-        )
-    });
-    let mut picked: Vec<usize> = LETTER
-        .captures_iter(sentence)
-        .filter_map(|c| c.iter().skip(1).flatten().next().map(|m| m.as_str().to_uppercase()))
-        .filter_map(|letter| options.iter().position(|o| o.letter == letter))
-        .collect();
+    let mut picked: Vec<usize> =
+        letters(sentence).into_iter().filter_map(|letter| options.iter().position(|o| o.letter == letter)).collect();
     if picked.is_empty() {
         let spoken = words(sentence);
         picked =

@@ -47,12 +47,12 @@ fn read(text: &str) -> Result<f64, String> {
     if numbers.is_empty() {
         return Err("it states no number".to_owned());
     }
-    if let Some((mark, place)) = marked(&text) {
-        if let Some(result) = after_mark(&text, mark, place, &numbers) {
-            return result;
-        }
+    if let Some((mark, place)) = marked(&text)
+        && let Some(result) = after_mark(&text, mark, place, &numbers)
+    {
+        return result;
     }
-    last_stated(&text, 0..text.len(), &numbers).ok_or_else(|| "it states no number".to_owned())
+    last_stated(&text, 0..text.len(), &numbers).unwrap_or_else(|| Err("it states no number".to_owned()))
 }
 
 /// All numbers, those in digits and those in words, without the numbering of a list.
@@ -83,7 +83,7 @@ fn after_mark(text: &str, mark: Mark, place: Range<usize>, numbers: &[Found]) ->
         return unfinished();
     }
     if mark == Mark::Exact {
-        return last_stated(text, place, numbers).map(Ok);
+        return last_stated(text, place, numbers);
     }
     let sentence = sentences(&text[place.clone()]).first().map(|s| place.start + s.start..place.start + s.end)?;
     let first = numbers.iter().find(|n| n.begin >= place.start)?;
@@ -95,7 +95,7 @@ fn after_mark(text: &str, mark: Mark, place: Range<usize>, numbers: &[Found]) ->
         });
     }
     let whole = if mark == Mark::Is && first.begin < sentence.end { sentence } else { place };
-    last_stated(text, whole, numbers).map(Ok)
+    last_stated(text, whole, numbers)
 }
 
 /// The right side of a calculation: `6 × 7 = 42`. Not of an equation that explains: `42, because 6 × 7 = 42`.
@@ -115,23 +115,31 @@ fn result_of_sum(text: &str, place: &Range<usize>, numbers: &[Found]) -> Option<
 
 /// The number, unless the text goes on with another one instead: `42 or 43`, `40 to 45`.
 fn without_hedge(text: &str, number: &Found, numbers: &[Found]) -> Result<f64, String> {
-    static HEDGE: LazyLock<Regex> = LazyLock::new(|| {
-        pattern(r"(?i)^[*_`%]*(?: [\p{L}$€£]+)?(?: or (?:maybe |perhaps |possibly )?| to | ?[-–—] ?)[$€£*]*$")
-    });
-    let next = numbers.iter().find(|n| n.begin >= number.end);
-    match next {
-        Some(next)
-            if HEDGE.is_match(&text[number.end..next.begin]) && next.value.to_bits() != number.value.to_bits() =>
-        {
-            Err(format!("it states two numbers, {} and {}", number.value, next.value))
-        }
-        _ => Ok(number.value),
+    static RANGE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[%*]*(?: [\p{L}$€£]+)? to [$€£*]*$"));
+    let Some(next) = numbers.iter().find(|n| n.begin >= number.end) else { return Ok(number.value) };
+    if RANGE.is_match(&text[number.end..next.begin]) {
+        return Err(two_numbers(number, next));
     }
+    if is_alternative(text, number, next) { Err(two_numbers(number, next)) } else { Ok(number.value) }
+}
+
+/// Whether two numbers stand for one that is not stated: `42 or 43`, `40-45`, `5 × 4`.
+fn is_alternative(text: &str, one: &Found, other: &Found) -> bool {
+    static BETWEEN: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)^[%*_`]*(?: [\p{L}$€£]+)?(?: or (?:maybe |perhaps |possibly |even )?| ?[-–—+×*·÷/] ?| x )[$€£*_`]*$",
+        )
+    });
+    one.value.to_bits() != other.value.to_bits() && BETWEEN.is_match(&text[one.end..other.begin])
+}
+
+fn two_numbers(one: &Found, other: &Found) -> String {
+    format!("it states two numbers, {} and {}", one.value, other.value)
 }
 
 /// The last number stated in this part: of the last sentence with a number the one in bold, or the one after the last `=`, or
-/// the last. A lone "one" counts only where nothing else does.
-fn last_stated(text: &str, place: Range<usize>, numbers: &[Found]) -> Option<f64> {
+/// the last.
+fn last_stated(text: &str, place: Range<usize>, numbers: &[Found]) -> Option<Result<f64, String>> {
     static BOLD: LazyLock<Regex> = LazyLock::new(|| pattern(r"\*\*[^*\n]+\*\*"));
     let within = |n: &&Found, part: &Range<usize>| part.start <= n.begin && n.begin < part.end;
     let here = sentences(&text[place.clone()])
@@ -140,7 +148,10 @@ fn last_stated(text: &str, place: Range<usize>, numbers: &[Found]) -> Option<f64
         .map(|s| place.start + s.start..place.start + s.end)
         .find(|s| numbers.iter().any(|n| within(&n, s)))?;
     let all: Vec<_> = numbers.iter().filter(|n| within(n, &here)).collect();
-    let mut stated: Vec<_> = all.iter().copied().filter(|n| !(n.word && n.value.to_bits() == 1f64.to_bits())).collect();
+    // What stands beside counts only where nothing else does: a lone "one", and parentheses: "60 in all (5 × 12)".
+    let beside =
+        |n: &&Found| (n.word && n.value.to_bits() == 1f64.to_bits()) || in_parentheses(&text[here.start..n.begin]);
+    let mut stated: Vec<_> = all.iter().copied().filter(|n| !beside(n)).collect();
     if stated.is_empty() {
         stated = all;
     }
@@ -149,18 +160,30 @@ fn last_stated(text: &str, place: Range<usize>, numbers: &[Found]) -> Option<f64
         .filter_map(|m| stated.iter().rfind(|n| (here.start + m.start()..here.start + m.end()).contains(&n.begin)))
         .collect();
     if let [one] = bold.as_slice() {
-        return Some(one.value);
+        return Some(Ok(one.value));
     }
     let equals = text[here.clone()].rfind(['=', '≈']).map(|at| here.start + at);
-    let after = equals.and_then(|at| stated.iter().find(|n| n.begin > at));
-    after.or(stated.last()).map(|n| n.value)
+    if let Some(after) = equals.and_then(|at| stated.iter().find(|n| n.begin > at)) {
+        return Some(Ok(after.value));
+    }
+    match stated.as_slice() {
+        [.., before, last] if is_alternative(text, before, last) => Some(Err(two_numbers(before, last))),
+        [.., last] => Some(Ok(last.value)),
+        [] => None,
+    }
+}
+
+fn in_parentheses(before: &str) -> bool {
+    before.matches('(').count() > before.matches(')').count()
 }
 
 /// LaTeX as plain text, as far as numbers go.
 fn without_latex(text: &str) -> String {
     static FRACTION: LazyLock<Regex> = LazyLock::new(|| pattern(r"\\[dt]?frac\{(\d+)\}\{(\d+)\}"));
     let text = FRACTION.replace_all(text, "$1/$2");
-    text.replace("{,}", ",")
+    text.replace("\\(", " ")
+        .replace("\\)", " ")
+        .replace("{,}", ",")
         .replace("\\,", " ")
         .replace("\\$", "$")
         .replace("\\%", "%")

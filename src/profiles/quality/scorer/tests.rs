@@ -109,6 +109,7 @@ fn a_scorer_that_makes_no_sense_is_found() {
         (choice("A", &["A", " "]), "options"),
         (Scorer::OneOf { answers: vec![], options: vec![] }, "answers"),
         (Scorer::OneOf { answers: text(&[""]), options: vec![] }, "answers"),
+        (Scorer::OneOf { answers: text(&["+"]), options: vec![] }, "answers"),
         (Scorer::Contains { all: vec![], any: vec![], none: vec![] }, "all"),
         (Scorer::Contains { all: vec![], any: text(&[" "]), none: vec![] }, "all"),
         (regex("(a"), "pattern"),

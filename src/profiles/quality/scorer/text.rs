@@ -97,36 +97,41 @@ impl Named {
     }
 }
 
-/// What the answer states: after a mark; or in the first sentence if that is nothing but an option; or in the last sentence
-/// that names one.
+/// What the answer states: after a mark; or at the beginning if that stands by itself; or in the last sentence that names
+/// something.
 fn stated(text: &str, phrases: &Phrases) -> Option<Named> {
     let some = |text: &str| Some(phrases.named_in(text)).filter(|named| !named.is_empty());
     if let Some((_, place)) = marked(text) {
         let rest = &text[place];
         let first = sentences(rest).first().and_then(|s| some(&rest[s.clone()]));
-        if let Some(named) = first.or_else(|| some(rest)) {
+        if let Some(named) = opening(rest, phrases).or(first).or_else(|| some(rest)) {
             return Some(named);
         }
     }
-    let sentences = sentences(text);
-    if let Some(named) = opening(text).and_then(some) {
-        return Some(named);
-    }
-    sentences.into_iter().rev().find_map(|place| some(&text[place]))
+    opening(text, phrases).or_else(|| sentences(text).into_iter().rev().find_map(|place| some(&text[place])))
 }
 
-/// The answer's beginning if it stands by itself: "Yes, because …", "Paris. It lies …". Not if the answer takes it back.
-fn opening(text: &str) -> Option<&str> {
+/// What the answer's beginning names if it stands by itself: "Yes, because …", "Paris. It lies …". Not if the answer takes it
+/// back, nor if it is the first of a list.
+fn opening(text: &str, phrases: &Phrases) -> Option<Named> {
     static BACK: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
             r"(?i)(?:^|[.!?\n,;:-])[ ]*(?:wait|actually|correction|sorry|rather|or rather|no, wait|i mean|hmm|no)\b",
         )
     });
-    static CUT: LazyLock<Regex> = LazyLock::new(|| pattern(r"[.!?,;:\n]|[-–—] "));
+    static CUT: LazyLock<Regex> = LazyLock::new(|| pattern(r"[.!?,;\n]|[-–—] "));
+    let text = text.trim_start_matches([' ', '\n', ':', '"', '\'']);
     let cut = CUT.find(text)?;
     let (first, rest) = (&text[..cut.start()], &text[cut.start()..]);
     let few = (1..=3).contains(&words(first).len());
-    (few && !BACK.is_match(rest)).then_some(first)
+    if !few || BACK.is_match(rest) {
+        return None;
+    }
+    let goes_on = words(&text[cut.end()..]);
+    let next = goes_on.iter().skip_while(|word| matches!(word.as_str(), "or" | "and")).cloned().collect::<Vec<_>>();
+    let listed =
+        matches!(cut.as_str(), "," | ";") && phrases.wrong.iter().any(|p| !p.is_empty() && next.starts_with(p));
+    Some(phrases.named_in(first)).filter(|named| !listed && !named.is_empty())
 }
 
 /// Scores an answer whose reasoning is left out.
@@ -158,8 +163,9 @@ fn holds(text: &str, phrase: &str) -> bool {
     let (Some(first), Some(last)) = (phrase.chars().next(), phrase.chars().next_back()) else { return false };
     text.match_indices(&phrase).any(|(at, _)| {
         let (before, after) = (&text[..at], &text[at + phrase.len()..]);
-        !(first.is_alphanumeric() && joins(before.chars().rev(), first))
-            && !(last.is_alphanumeric() && joins(after.chars(), last))
+        let cut = (first.is_alphanumeric() && joins(before.chars().rev(), first))
+            || (last.is_alphanumeric() && joins(after.chars(), last));
+        !cut
     })
 }
 

@@ -25,7 +25,7 @@ impl<'t> Reader<'t> {
     /// The line of a place, from 1.
     pub(super) fn line(&self, at: &Range<usize>) -> usize {
         let end = at.start.min(self.text.len());
-        self.text.as_bytes()[..end].iter().filter(|&&b| b == b'\n').count() + 1
+        self.text[..end].matches('\n').count() + 1
     }
 
     pub(super) fn fault(&mut self, at: &Range<usize>, what: &str) {
@@ -52,11 +52,17 @@ impl<'t> Reader<'t> {
         None
     }
 
-    /// A list of strings, empty if there is none.
+    /// A list of strings, empty if there is none. Numbers are the strings that they are written as.
     pub(super) fn texts(&mut self, table: &DeTable<'_>, key: &str) -> Vec<String> {
         let Some(value) = table.get(key) else { return Vec::new() };
         let list = value.get_ref().as_array().and_then(|list| {
-            let texts = list.iter().map(|item| item.get_ref().as_str().map(str::to_owned));
+            let texts = list.iter().map(|item| match item.get_ref() {
+                DeValue::String(text) => Some(text.to_string()),
+                // As a person writes them: `answers = [12, "twelve"]`.
+                DeValue::Integer(n) => Some(n.to_string()),
+                DeValue::Float(n) => Some(n.to_string()),
+                _ => None,
+            });
             texts.collect::<Option<Vec<_>>>()
         });
         list.unwrap_or_else(|| {

@@ -72,6 +72,10 @@ fn every_kind_of_scorer_is_read() {
             Scorer::OneOf { answers: list(&["yes"]), options: list(&["maybe"]) },
         ),
         (
+            "{ kind = 'one_of', answers = [12, 'twelve', 12.5, -3] }",
+            Scorer::OneOf { answers: list(&["12", "twelve", "12.5", "-3"]), options: list(&[]) },
+        ),
+        (
             "{ kind = 'contains', all = ['a'], any = ['b', 'c'], none = ['d'] }",
             Scorer::Contains { all: list(&["a"]), any: list(&["b", "c"]), none: list(&["d"]) },
         ),
@@ -132,6 +136,7 @@ fn a_bad_scorer_is_refused_with_file_line_and_prompt() {
             "the scorer's 'answer': 'C' is neither an option nor the letter of one",
         ),
         ("{ kind = 'one_of', answers = 'yes' }", "'answers' must be a list of strings, such as [\"yes\"]"),
+        ("{ kind = 'one_of', answers = [true] }", "'answers' must be a list of strings, such as [\"yes\"]"),
         (
             "{ kind = 'one_of', answers = [] }",
             "the scorer's 'answers': there must be at least one answer, none of them empty",

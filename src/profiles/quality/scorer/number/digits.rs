@@ -152,14 +152,14 @@ fn negative(before: &str) -> bool {
     static WORD: LazyLock<Regex> =
         LazyLock::new(|| pattern(r"(?i)(?:^|[^\d\s)%][ ]+|[=:(][ ]*)(?:minus|negative)[ ]+[$€£¥]?$"));
     let before = before.trim_end_matches(['$', '€', '£', '¥', '\\']);
-    if let Some(left) = before.strip_suffix('-') {
+    if let Some(left) = before.strip_suffix(['-', '–']) {
         // "12 -5" subtracts, "is -5" does not; "x-5" and "12-5" do.
         let spaced = left.ends_with(' ');
         let operand = |c: char| c.is_numeric() || matches!(c, ')' | ']' | '%' | '-') || (!spaced && c.is_alphabetic());
         return !left.trim_end_matches(' ').ends_with(operand);
     }
-    if let Some(left) = before.trim_end_matches(' ').strip_suffix('-') {
-        return left.trim_end_matches(' ').ends_with('=');
+    if let Some(left) = before.trim_end_matches(' ').strip_suffix(['-', '–']) {
+        return left.trim_end_matches(' ').ends_with(['=', ':']);
     }
     WORD.is_match(before)
 }

@@ -144,7 +144,7 @@ fn cardinal(words: &[Word<'_>], begin: f64) -> Option<(usize, f64)> {
             }
             group += value;
             room = if value >= 20.0 { 10.0 } else { 0.0 };
-        } else if word.text == "hundred" && group >= 1.0 && group < 20.0 {
+        } else if word.text == "hundred" && (1.0..20.0).contains(&group) {
             group *= 100.0;
             room = 100.0;
         } else if let Some((_, scale)) =
