@@ -7,10 +7,16 @@ use tokio::sync::watch;
 /// Becomes true when the person at the keyboard, or the system, wants the run to end. Needs a tokio runtime.
 #[must_use]
 pub fn watch() -> watch::Receiver<bool> {
+    watch_saying("stopping; what was measured will be reported (once more to end at once)")
+}
+
+/// As [`watch`], with the words that the first request is answered with.
+#[must_use]
+pub fn watch_saying(answer: &'static str) -> watch::Receiver<bool> {
     let (sender, receiver) = watch::channel(false);
     tokio::spawn(async move {
         requested().await;
-        crate::say!("stopping; what was measured will be reported (once more to end at once)");
+        crate::say!("{answer}");
         let _ = sender.send(true);
         requested().await;
         std::process::exit(crate::exit_code::Exit::Interrupted as i32);
