@@ -126,7 +126,12 @@ fn tell(requests: &[Request], results: Vec<anyhow::Result<Made>>, out: Option<&P
                 table.add_row(row(request, &made));
             }
             Err(error) if error.is::<Interrupted>() => interrupted = true,
-            Err(error) => crate::say!("sweetspot: {}: {error:#}", request.quant),
+            Err(error) => {
+                let error = format!("{error:#}");
+                let quant = request.quant.name();
+                let about = if error.contains(quant) { String::new() } else { format!("{quant}: ") };
+                crate::say!("sweetspot: {about}{error}");
+            }
         }
     }
     if !paths.is_empty() {

@@ -320,6 +320,7 @@ fn dry_run(plan: &[PlannedCell]) -> String {
         let verdict = match (&planned.broken, &planned.skip) {
             (Some(reason), _) => format!("cannot be measured: {reason}"),
             (None, Some(reason)) => format!("would be skipped: {reason}"),
+            (None, None) if !cell.path.exists() => format!("would be made, and run {}", profiles.join(", ")),
             (None, None) => format!("would run {}", profiles.join(", ")),
         };
         let _ = writeln!(text, "{} {} ({}): {verdict}", cell.model, cell.quant, cell.path.display());

@@ -84,7 +84,7 @@ impl Request {
         }
         if quant.requires_imatrix(self.options.pure) && self.options.imatrix.is_none() {
             return Some(format!(
-                "{shown}: {quant} needs an importance matrix: llama-imatrix makes one, --imatrix FILE names it"
+                "{shown}: {quant} needs an importance matrix: llama-imatrix makes one, `sweetspot quantize --imatrix FILE` takes it"
             ));
         }
         None
