@@ -94,7 +94,7 @@ fn gguf_imatrix(entries: &[(String, Vec<f32>)]) -> Vec<u8> {
     }
     let mut bytes = header.finish(32).unwrap().bytes;
     for (_, values) in &tensors {
-        values.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
+        bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
         bytes.resize(bytes.len().next_multiple_of(32), 0);
     }
     bytes
@@ -108,7 +108,7 @@ fn legacy_imatrix(entries: &[(String, Vec<f32>)]) -> Vec<u8> {
         bytes.extend(name.as_bytes());
         bytes.extend(number(5));
         bytes.extend(number(values.len()));
-        values.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
+        bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
     }
     bytes.extend(number(9));
     bytes.extend(number(7));

@@ -21,6 +21,7 @@ use crate::stats::gigabytes;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "The files stay in the cache and are made once: `--list` shows them, `--clear` removes them. \
                         The folder is $SWEETSPOT_CACHE, else sweetspot in the system's folder for caches.")]
+#[allow(clippy::struct_excessive_bools)] // each is a flag of its own
 pub struct Args {
     /// The F16, BF16 or F32 file to quantize (any part of a split one), or `demo`.
     #[arg(required_unless_present_any = ["list", "clear"])]
@@ -114,7 +115,7 @@ fn requests(args: &Args, base: &Rc<Base>, cache: &Path) -> anyhow::Result<Vec<Re
 /// Paths to stdout, what went wrong and a table to stderr.
 fn tell(requests: &[Request], results: Vec<anyhow::Result<Made>>, out: Option<&Path>) -> anyhow::Result<Exit> {
     let mut table = table(&["Model", "Quant", "Size GB", "Bits/weight", "Seconds"]);
-    let (mut paths, mut interrupted) = (String::new(), false);
+    let (mut paths, mut interrupted) = (Vec::new(), false);
     for (request, result) in requests.iter().zip(results) {
         let placed = result.and_then(|made| match out {
             Some(folder) => Ok((export::into_folder(&made.path, folder, &request.file_name())?, made)),
@@ -122,7 +123,7 @@ fn tell(requests: &[Request], results: Vec<anyhow::Result<Made>>, out: Option<&P
         });
         match placed {
             Ok((path, made)) => {
-                paths.push_str(&format!("{}\n", path.display()));
+                paths.push(format!("{}\n", path.display()));
                 table.add_row(row(request, &made));
             }
             Err(error) if error.is::<Interrupted>() => interrupted = true,
@@ -136,7 +137,7 @@ fn tell(requests: &[Request], results: Vec<anyhow::Result<Made>>, out: Option<&P
     }
     if !paths.is_empty() {
         crate::say!("{table}");
-        out::print(&paths)?;
+        out::print(&paths.concat())?;
     }
     Ok(match (interrupted, paths.is_empty()) {
         (true, _) => Exit::Interrupted,
@@ -193,6 +194,7 @@ fn clear(store: &Store, named: Option<&Path>, base: Option<&Base>) -> anyhow::Re
             crate::say!("sweetspot: {}: in use, left as it is", kept.path.display());
         }
     }
+    store.sweep();
     let of = named.map(|path| format!(" of {}", path.display())).unwrap_or_default();
     out::print(&format!("{removed} files{of} removed, {} GB\n", size(bytes)))?;
     Ok(Exit::Success)

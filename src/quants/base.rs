@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::hash::{self, Stamp};
-use crate::engine::gguf::{GgmlType, Gguf, Part};
+use crate::engine::gguf::{Gguf, Part};
 use crate::engine::quantize::{self, MixInput, Quant, TensorShape};
 use crate::exit_code::UsageError;
 use crate::plan::matrix::model_name;
@@ -84,11 +84,10 @@ impl Base {
         self.parts.iter().flat_map(Gguf::tensors).map(|t| (t.name.clone(), t.dims.clone(), t.kind)).collect()
     }
 
-    /// Whether some of its matrices are not plain floats: to quantize those again loses more than once.
+    /// Whether some of its tensors are quantized: to quantize those again loses more than once.
     #[must_use]
     pub fn is_quantized(&self) -> bool {
-        let floats = [GgmlType::F32, GgmlType::F16, GgmlType::BF16];
-        self.parts.iter().flat_map(Gguf::tensors).any(|t| t.kind.block_elements > 1 && !floats.contains(&t.kind))
+        self.parts.iter().flat_map(Gguf::tensors).any(|t| t.kind.block_elements > 1)
     }
 
     /// Bytes that its tensors will have in a quantization: exact for llama.cpp's mixes, within a few percent with an importance

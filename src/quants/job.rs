@@ -79,7 +79,6 @@ impl Shop<'_> {
         let folder = self.store.folder_of(request);
         fs::create_dir_all(&folder)
             .with_context(|| format!("{}: cannot be made; SWEETSPOT_CACHE names another folder", folder.display()))?;
-        remove_partial(&folder, request); // of a maker that was killed
         self.make_room(request, &folder)?;
         let partial = folder.join(format!(".{}.{}.partial", request.quant, std::process::id()));
         fs::File::create(&partial).with_context(|| format!("{}: cannot be written", folder.display()))?;
@@ -120,7 +119,7 @@ impl Shop<'_> {
             bail!(self.failure(request, partial, &ending));
         }
         if !request.base.is_unchanged() {
-            bail!("{}: changed while it was being quantized", request.base.path.display());
+            bail!("{}: changed or vanished while it was being quantized", request.base.path.display());
         }
         let gguf = Gguf::open(partial).context("llama.cpp wrote a file that cannot be read")?;
         if gguf.file_type() != request.quant.name() {
@@ -201,21 +200,12 @@ impl Shop<'_> {
 }
 
 fn disk_full(folder: &Path, needed_bytes: u64, free_bytes: u64) -> String {
-    let (needed, free) = (gigabytes(needed_bytes), gigabytes(free_bytes));
+    let megabytes = |bytes| 1e3 * gigabytes(bytes);
     format!(
-        "{}: the disk is full: {needed:.3} GB are needed, {free:.3} GB are free; SWEETSPOT_CACHE names a folder on another \
-         disk, `sweetspot quantize --clear` empties the cache",
-        folder.display()
+        "{}: the disk is full: {:.1} MB are needed, {:.1} MB are free; SWEETSPOT_CACHE names a folder on another disk, \
+         `sweetspot quantize --clear` empties the cache",
+        folder.display(),
+        megabytes(needed_bytes),
+        megabytes(free_bytes),
     )
-}
-
-/// Removes what a killed maker of the same file left. The caller holds the lock.
-fn remove_partial(folder: &Path, request: &Request) {
-    let begins = format!(".{}.", request.quant);
-    for path in fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with(&begins) && name.ends_with(".partial") {
-            let _ = fs::remove_file(&path); // it will be in nobody's way
-        }
-    }
 }

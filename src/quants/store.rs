@@ -164,8 +164,7 @@ impl Store {
     /// Everything that is there, the last used first.
     #[must_use]
     pub fn list(&self) -> Vec<Kept> {
-        let files = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-        let entries = files(self.root.clone()).filter(|path| path.is_dir()).flat_map(files);
+        let entries = files_in(&self.root).filter(|path| path.is_dir()).flat_map(|folder| files_in(&folder));
         let mut kept: Vec<_> = entries
             .filter(|path| path.extension().is_some_and(|e| e == "json"))
             .filter_map(|path| read(&path))
@@ -179,6 +178,7 @@ impl Store {
     /// # Errors
     /// A file cannot be removed.
     pub fn make_room(&self, more_bytes: u64) -> anyhow::Result<Vec<Kept>> {
+        self.sweep();
         let mut kept = self.list();
         let mut total = kept.iter().fold(more_bytes, |sum, k| sum.saturating_add(k.entry.stamp.size_bytes));
         let mut removed = Vec::new();
@@ -190,6 +190,25 @@ impl Store {
             }
         }
         Ok(removed)
+    }
+
+    /// Removes what processes that were killed have left: parts of files, and files that nothing is known of.
+    pub fn sweep(&self) {
+        let known: Vec<_> = self.list().into_iter().map(|kept| kept.path).collect();
+        for folder in files_in(&self.root).filter(|path| path.is_dir()) {
+            let hash = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            for path in files_in(&folder).filter(|path| !known.contains(path)) {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let is_of = |quant: &&Quant| {
+                    name.ends_with(&format!("-{quant}.gguf")) || name.starts_with(&format!(".{quant}."))
+                };
+                let Some(quant) = Quant::ALL.iter().find(is_of) else { continue };
+                if let Ok(Some(_lock)) = Lock::to_make(&self.lock_of(&hash, *quant)) {
+                    let _ = fs::remove_file(&path); // it is in nobody's way
+                }
+            }
+            let _ = fs::remove_dir(folder); // only when nothing is left in it
+        }
     }
 
     /// Removes a file unless somebody uses it; says whether it is gone.
@@ -213,6 +232,10 @@ impl Store {
         let _ = fs::remove_dir(folder); // only when it was the last one
         Ok(true)
     }
+}
+
+fn files_in(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
 /// `QUANT.json` in a folder of the cache.

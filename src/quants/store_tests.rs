@@ -113,3 +113,19 @@ fn a_limit_that_is_no_number_is_a_wrong_argument() {
         assert_eq!(crate::exit_code::of(&error), crate::exit_code::Exit::Usage);
     }
 }
+
+#[test]
+fn what_killed_processes_left_is_swept_away_unless_somebody_is_at_it() {
+    let cached = cached(&[Quant::Q4_0], 1.0);
+    let folder = cached.kept[0].path.parent().unwrap();
+    let [part, orphan, busy] = [".Q8_0.77.partial", "tiny-Q6_K.gguf", ".Q2_K.78.partial"].map(|name| folder.join(name));
+    for path in [&part, &orphan, &busy] {
+        fs::write(path, "half").unwrap();
+    }
+    let hash = folder.file_name().unwrap().to_string_lossy().into_owned();
+    let maker = Lock::to_make(&cached.store.lock_of(&hash, Quant::Q2K)).unwrap();
+    cached.store.sweep();
+    assert!(!part.exists() && !orphan.exists());
+    assert!(busy.exists() && cached.kept[0].path.exists());
+    drop(maker);
+}

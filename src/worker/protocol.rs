@@ -171,3 +171,35 @@ pub enum Event {
     /// Nothing more follows.
     Done,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_says_of_which_kind_it_is_and_holds_no_unknown_field() {
+        let job = Job {
+            version: VERSION,
+            engine: EngineChoice::Llama,
+            model: None,
+            memory_cap_bytes: None,
+            tasks: Vec::new(),
+        };
+        let task = quantize::Task {
+            base: "a.gguf".into(),
+            output: "b.gguf".into(),
+            quant: quantize::Quant::Q4KM,
+            pure: false,
+            allow_requantize: false,
+            imatrix: None,
+            threads: 2,
+        };
+        for order in [Order::from(&job), Order::from(&Quantizing { version: VERSION, task })] {
+            let mut json = serde_json::to_value(&order).unwrap();
+            assert_eq!(json["version"], VERSION, "read before all else");
+            assert_eq!(serde_json::from_value::<Order>(json.clone()).unwrap(), order);
+            json["more"] = 1.into();
+            assert!(serde_json::from_value::<Order>(json).is_err());
+        }
+    }
+}

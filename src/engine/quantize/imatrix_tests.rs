@@ -13,7 +13,7 @@ fn legacy(name: &str, calls: i32, values: &[f32], rest: &[u8]) -> Vec<u8> {
     for number in [calls, i32::try_from(values.len()).unwrap()] {
         bytes.extend(number.to_le_bytes());
     }
-    values.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
+    bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
     bytes.extend(rest);
     bytes
 }
@@ -38,7 +38,7 @@ fn gguf(tensors: &[(&str, &[f32])], keys: &[&str]) -> Vec<u8> {
     let header = header.finish(32).unwrap();
     let mut bytes = header.bytes;
     for (_, values) in tensors {
-        values.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
+        bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
         bytes.resize(bytes.len().next_multiple_of(32), 0);
     }
     bytes
