@@ -44,7 +44,9 @@ fn several_models_are_asked_and_compared_and_a_second_run_prints_the_same() {
     let ask = |format: &str| program.sweetspot(&["quality", "--prompts", &prompts, &small, &large, "-o", format]);
     let first = ask("md");
     assert_eq!(first.code, Some(0), "{first:#?}");
-    for part in ["| Model | math | format | conversation | all |", "| tiny Q4_0 |", "| tiny Q8_0 |", "Change against Q8_0"] {
+    for part in
+        ["| Model | math | format | conversation | all |", "| tiny Q4_0 |", "| tiny Q8_0 |", "Change against Q8_0"]
+    {
         assert!(first.stdout.contains(part), "{part}: {}", first.stdout);
     }
     assert_eq!(ask("md").stdout, first.stdout);
@@ -61,7 +63,10 @@ fn several_models_are_asked_and_compared_and_a_second_run_prints_the_same() {
 #[test]
 fn a_prompt_with_a_fault_is_told_and_left_out_and_a_file_without_a_good_one_is_refused() {
     let (program, small, _, prompts) = program();
-    program.write("own.toml", &format!("{OWN}\n[[prompt]]\nid = 'odd'\ncategory = 'math'\nuser = 'x'\nscore = {{ kind = 'nubmer' }}\n"));
+    program.write(
+        "own.toml",
+        &format!("{OWN}\n[[prompt]]\nid = 'odd'\ncategory = 'math'\nuser = 'x'\nscore = {{ kind = 'nubmer' }}\n"),
+    );
     let ran = program.sweetspot(&["quality", "--prompts", &prompts, &small, "-o", "json"]);
     assert_eq!(ran.code, Some(0), "{ran:#?}");
     let told = ran.stderr.lines().find(|line| line.contains("own.toml:")).unwrap_or_default();
@@ -105,7 +110,8 @@ fn synthetic_weights_are_asked_nothing_where_nobody_named_the_profile() {
 #[test]
 fn the_configuration_sets_thresholds_and_limits() {
     let (program, small, _, prompts) = program();
-    let config = program.write("own-config.toml", "[quality]\nconsistency_prompts = 0\nthresholds = { conversation = 10 }\n");
+    let config =
+        program.write("own-config.toml", "[quality]\nconsistency_prompts = 0\nthresholds = { conversation = 10 }\n");
     let config = config.to_str().unwrap();
     let ran = program.sweetspot(&["quality", "--config", config, "--prompts", &prompts, &small, "-o", "json"]);
     let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{ran:#?}"));

@@ -123,7 +123,10 @@ fn a_prompt_that_does_not_fit_fails_alone_with_the_numbers_and_the_others_go_on(
     ]);
     let asked = run(script(&["42"]), &job).unwrap();
     let failure = asked.answers[0].failure.as_deref().unwrap();
-    assert!(failure.contains("need a context of") && failure.contains("this one has 1024 (quality.n_ctx)"), "{failure}");
+    assert!(
+        failure.contains("need a context of") && failure.contains("this one has 1024 (quality.n_ctx)"),
+        "{failure}"
+    );
     assert_eq!(right(&asked), [None, Some(true)]);
     let words = quality::interpretation(&quality::summarize(&asked));
     assert!(words.contains("1 prompt could not be asked; the first: 'long'"), "{words}");
@@ -148,10 +151,8 @@ fn a_template_that_refuses_one_prompt_costs_the_others_nothing() {
 
 #[test]
 fn a_computation_that_fails_costs_one_prompt() {
-    let job = job(vec![
-        prompt("a", "math", &[("6 × 7?", number(42.0))]),
-        prompt("b", "math", &[("6 × 7?", number(42.0))]),
-    ]);
+    let job =
+        job(vec![prompt("a", "math", &[("6 × 7?", number(42.0))]), prompt("b", "math", &[("6 × 7?", number(42.0))])]);
     let asked = run(script(&["42"]).with(Place::Append(1), Act::Fail("broken".into())), &job).unwrap();
     assert!(asked.answers[0].failure.as_deref().unwrap().contains("broken"));
     assert_eq!(right(&asked), [None, Some(true)]);
@@ -219,7 +220,10 @@ fn repeated_answers_that_differ_are_told_with_the_place_and_those_that_do_not_ar
     assert_eq!(summary.differences.len(), 1);
     let difference = &summary.differences[0];
     assert_eq!((difference.prompt.as_str(), difference.token), ("c", 1));
-    assert_eq!((difference.common.as_str(), difference.expected.as_str(), difference.found.as_str()), ("It is 4", "2", "3"));
+    assert_eq!(
+        (difference.common.as_str(), difference.expected.as_str(), difference.found.as_str()),
+        ("It is 4", "2", "3")
+    );
     assert!(difference.warm_tokens > 0, "the warm ones come last");
     let words = quality::interpretation(&summary);
     assert!(words.contains("1 of 8 repetitions gave another answer; the first: 'c' with"), "{words}");

@@ -139,7 +139,10 @@ fn the_json_report_has_categories_changes_and_divergence() {
     let quality = &profile["quality"];
     assert_eq!(quality["categories"][0]["threshold_percent"], 80.0);
     let change = &quality["change"];
-    assert_eq!((&change["reference"], &change["all"]["lost"], &change["standing"]), (&"Q8_0".into(), &1.into(), &"unclear".into()));
+    assert_eq!(
+        (&change["reference"], &change["all"]["lost"], &change["standing"]),
+        (&"Q8_0".into(), &1.into(), &"unclear".into())
+    );
     assert_eq!(report["results"][1]["profiles"]["quality"]["quality"]["change"], Value::Null, "the best has no better");
     let words = profile["interpretation"].as_str().unwrap();
     assert!(words.contains("Q4_K_M keeps 95 % of Q8_0's right answers"), "{words}");

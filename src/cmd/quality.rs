@@ -16,6 +16,7 @@ use crate::plan::config::{QualityConfig, SetName};
 use crate::plan::matrix::{Found, PlannedCell};
 use crate::plan::questions::{self, QuestionSource};
 use crate::profiles::{Job, divergence, quality};
+use crate::quants::demo;
 use crate::report;
 use crate::report::cell::CellView;
 use crate::worker::process::Options;
@@ -106,7 +107,7 @@ pub enum Format {
 /// model that cannot be measured is a line on stderr.
 #[allow(clippy::needless_pass_by_value)] // every command has the same signature
 pub fn run(args: Args) -> anyhow::Result<Exit> {
-    let found = models::find(&args.models)?;
+    let found = models::find(&args.models.iter().map(|model| file(model)).collect::<anyhow::Result<Vec<_>>>()?)?;
     let reference = args.reference.as_deref().map(reference).transpose()?;
     let asks = args.set.is_some() || !args.prompts.is_empty() || (reference.is_none() && !args.caches_differ());
     let config = super::questions::configuration(args.config.as_deref())?.quality;
@@ -221,9 +222,14 @@ fn divergence_job(args: &Args, found: &Found, reference: Option<&Found>, text: &
     job
 }
 
+/// The demo model's file for its name; all else as it is.
+fn file(model: &Path) -> anyhow::Result<PathBuf> {
+    Ok(demo::file(model)?.unwrap_or_else(|| model.to_owned()))
+}
+
 /// The reference's file, whole and the only one that is named.
 fn reference(path: &Path) -> anyhow::Result<Found> {
-    let mut found = models::find(&[path.to_owned()])?;
+    let mut found = models::find(&[file(path)?])?;
     let (Some(one), true) = (found.pop(), found.is_empty()) else {
         return Err(UsageError::new(format!(
             "--reference {}: a folder of several models; name one file",

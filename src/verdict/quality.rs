@@ -70,11 +70,14 @@ impl Comparison {
     pub fn standing(&self) -> Option<Standing> {
         let kept = kept(&self.all)?;
         let category_broke = self.categories.iter().any(|change| is_broken(&change.pairs));
-        Some(match () {
-            () if is_broken(&self.all) => Standing::Broken,
-            () if category_broke || (kept < SAFE_SHARE && is_lower(&self.all)) => Standing::Worse,
-            () if kept < SAFE_SHARE => Standing::Unclear,
-            () => Standing::Safe,
+        Some(if is_broken(&self.all) {
+            Standing::Broken
+        } else if category_broke || (kept < SAFE_SHARE && is_lower(&self.all)) {
+            Standing::Worse
+        } else if kept < SAFE_SHARE {
+            Standing::Unclear
+        } else {
+            Standing::Safe
         })
     }
 

@@ -2,7 +2,7 @@
 //! gives the same table.
 
 use super::{CategorySummary, Summary};
-use crate::stats::{Share, ratio};
+use crate::stats::{Share, float, ratio};
 use crate::verdict::Rating;
 use crate::verdict::interpretation::{counted, number};
 
@@ -175,7 +175,7 @@ fn repeated(summary: &Summary) -> Option<String> {
 }
 
 fn cut(summary: &Summary) -> Option<String> {
-    let share = ratio(summary.answers_cut as f64, summary.answers as f64)?;
+    let share = ratio(float(summary.answers_cut as u64), float(summary.answers as u64))?;
     let timed = match summary.answers_timed_out {
         0 => String::new(),
         n => format!("; {n} of them at the time limit, which depends on the machine"),

@@ -102,10 +102,8 @@ fn compare_within(cells: &mut [CellView], together: impl Fn(&CellView, &CellView
         if best.cell == cell.cell {
             return None;
         }
-        let name = match best.cell.model == cell.cell.model {
-            true => best.cell.quant.clone(),
-            false => format!("{} {}", best.cell.model, best.cell.quant),
-        };
+        let same = best.cell.model == cell.cell.model;
+        let name = if same { best.cell.quant.clone() } else { format!("{} {}", best.cell.model, best.cell.quant) };
         let (reference, candidate) = (best.quality()?.1, cell.quality()?.1);
         compare::compare(&name, reference.samples.asked.as_ref()?, candidate.samples.asked.as_ref()?)
     };

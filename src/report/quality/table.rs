@@ -108,14 +108,13 @@ fn divergence(rows: &[Row<'_>]) -> String {
     head(&mut out, &["Model"], &names.map(str::to_owned), &[]);
     for (cell, view) in rows {
         let (Some(summary), Some(samples)) = (&view.divergence, &view.samples.divergence) else { continue };
-        let high = summary.kld_percentiles.iter().find(|(percent, _)| *percent > 98.9 && *percent < 99.1);
         row(
             &mut out,
             cell,
             &[
                 samples.reference.as_deref().map_or_else(|| "the same weights".to_owned(), inline),
                 super::kld(summary),
-                high.map_or_else(|| EMPTY.to_owned(), |(_, value)| number(*value)),
+                number(summary.kld_percentiles.p99),
                 number(summary.kld_max),
                 format!("{:.2}", summary.same_top_percent.value),
                 format!("{:.4}", summary.perplexity.value),
