@@ -10,6 +10,7 @@ use sweetspot::profiles::quality::scorer::Scorer;
 use sweetspot::profiles::quality::{self, Asked, Ended, Job, Questions, Repetition};
 use sweetspot::profiles::{ProfileError, Progress, Rig};
 
+#[allow(clippy::unnecessary_wraps)] // a turn's scorer is an option
 fn number(answer: f64) -> Option<Scorer> {
     Some(Scorer::Number { answer, tolerance: 0.0, tolerance_percent: 0.0 })
 }

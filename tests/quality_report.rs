@@ -85,7 +85,7 @@ fn with_quality(mut outcome: Outcome, right: usize, divergence: Option<divergenc
     outcome
 }
 
-/// The Q4_K_M, good and quick, and the Q8_0, which is too slow here; so many of their twenty sums are right.
+/// The `Q4_K_M`, good and quick, and the `Q8_0`, which is too slow here; so many of their twenty sums are right.
 fn quants(q4: usize, q8: usize) -> Vec<Outcome> {
     let mut all = outcomes();
     all.truncate(2);

@@ -26,17 +26,16 @@ impl QuestionSource {
     /// category of `standard`.
     #[must_use]
     pub fn set_for(&self, n_params: Option<u64>, per_category: Option<u32>) -> PromptSet {
-        let is_small = n_params.unwrap_or(0) < SMALL_MODEL_PARAMS;
-        let name = match (self.name, &self.files) {
+        let is_core = match (self.name, &self.files) {
             (None, Some(files)) => return files.clone(),
-            (Some(SetName::Core), _) => "core",
-            (Some(SetName::Standard), _) => "standard",
-            (None | Some(SetName::Auto), _) if is_small => "core",
-            (None | Some(SetName::Auto), _) => "standard",
+            (Some(SetName::Core), _) => true,
+            (Some(SetName::Standard), _) => false,
+            (None | Some(SetName::Auto), _) => n_params.unwrap_or(0) < SMALL_MODEL_PARAMS,
         };
+        let name = if is_core { "core" } else { "standard" };
         let set = prompts::built_in(name).unwrap_or(PromptSet { name: name.to_owned(), prompts: Vec::new() });
         let set = match per_category {
-            Some(limit) if name == "standard" => limited(set, limit),
+            Some(limit) if !is_core => limited(set, limit),
             _ => set,
         };
         match &self.files {

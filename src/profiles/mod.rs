@@ -118,6 +118,7 @@ macro_rules! profiles {
         }
 
         /// One profile's job: all that its loop needs to know.
+        #[allow(clippy::large_enum_variant)] // there are a few in a run
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "profile", content = "job", rename_all = "snake_case", deny_unknown_fields)]
         pub enum Job { $($(#[$doc])* $variant($module::Job),)+ }

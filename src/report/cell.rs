@@ -7,6 +7,7 @@ use crate::lab::run_file::PlannedCell;
 use crate::profiles::{Metric, ProfileName, Samples, interactive, quality};
 use crate::stats::gigabytes;
 use crate::verdict::interpretation::{SYNTHETIC, counted, ended_early};
+use crate::verdict::quality::Comparison;
 use crate::verdict::recommendation::{self, Answers, Candidate, Trial};
 use crate::verdict::{Rating, score};
 use crate::worker::exit::Exit;
@@ -318,7 +319,7 @@ impl CellView {
             Some(Rating::Failed) => format!("{words}; it reaches no threshold"),
             _ => words,
         };
-        Some(Answers { rating: profile.rating, standing: comparison.and_then(|c| c.standing()), words })
+        Some(Answers { rating: profile.rating, standing: comparison.and_then(Comparison::standing), words })
     }
 
     /// The quality profile and what it gave, where it was measured.

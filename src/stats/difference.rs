@@ -85,8 +85,8 @@ impl Pairs {
         lowered / margins.sqrt()
     }
 
-    /// McNemar's exact test, two-sided: how likely at least such an imbalance of the pairs that differ is where neither is
-    /// better. McNemar (1947); the binomial tail with p = ½, doubled, at most 1.
+    /// `McNemar`'s exact test, two-sided: how likely at least such an imbalance of the pairs that differ is where neither is
+    /// better. `McNemar` (1947); the binomial tail with p = ½, doubled, at most 1.
     #[must_use]
     pub fn p_value(&self) -> f64 {
         let (fewer, n) = (self.first_only.min(self.second_only), self.first_only + self.second_only);

@@ -295,8 +295,8 @@ mod tests {
         }
     }
 
-    fn answers(rating: Rating, standing: Option<Standing>) -> Option<Answers> {
-        Some(Answers { rating: Some(rating), standing, words: "words".to_owned() })
+    fn answers(rating: Rating, standing: Option<Standing>) -> Answers {
+        Answers { rating: Some(rating), standing, words: "words".to_owned() }
     }
 
     #[test]
@@ -306,8 +306,8 @@ mod tests {
             candidate("a", "Q4_K_M", 2, Rating::Good, 20.0),
             candidate("a", "Q8_0", 4, Rating::Poor, 4.0),
         ];
-        all[0].answers = answers(Rating::Good, Some(Standing::Broken));
-        all[1].answers = answers(Rating::Good, Some(Standing::Safe));
+        all[0].answers = Some(answers(Rating::Good, Some(Standing::Broken)));
+        all[1].answers = Some(answers(Rating::Good, Some(Standing::Safe)));
         assert_eq!(marks(&all), [Mark::Avoid, Mark::Recommended, Mark::Avoid]);
         assert!(recommend(&all)[0].reason.ends_with("60.0 tokens/s; words"), "{}", recommend(&all)[0].reason);
         assert_eq!(overall(&all[..1], &Settings::default()), None);
@@ -317,8 +317,8 @@ mod tests {
     fn one_that_surely_loses_answers_or_reaches_no_threshold_is_acceptable_at_most() {
         let mut all =
             [candidate("a", "Q4_K_M", 2, Rating::Good, 20.0), candidate("b", "Q8_0", 1, Rating::Excellent, 90.0)];
-        all[0].answers = answers(Rating::Good, Some(Standing::Worse));
-        all[1].answers = answers(Rating::Failed, None);
+        all[0].answers = Some(answers(Rating::Good, Some(Standing::Worse)));
+        all[1].answers = Some(answers(Rating::Failed, None));
         assert_eq!(marks(&all), [Mark::Acceptable, Mark::Acceptable]);
         let best = overall(&all, &Settings::default()).unwrap();
         assert!(best.reason.starts_with("no model that runs well here has answers to rely on"), "{}", best.reason);
@@ -327,7 +327,7 @@ mod tests {
     #[test]
     fn a_loss_that_chance_could_explain_changes_no_advice() {
         let mut all = [candidate("a", "Q4_K_M", 2, Rating::Good, 20.0), candidate("a", "Q2_K", 1, Rating::Good, 40.0)];
-        all[0].answers = answers(Rating::Acceptable, Some(Standing::Unclear));
+        all[0].answers = Some(answers(Rating::Acceptable, Some(Standing::Unclear)));
         assert_eq!(marks(&all), [Mark::Recommended, Mark::Acceptable]);
     }
 

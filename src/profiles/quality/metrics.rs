@@ -3,7 +3,7 @@
 //! What is counted is a prompt: a conversation is right when every scored turn of it is. A prompt that could not be asked or
 //! has no scorer counts nowhere.
 
-use super::consistency::Difference;
+use super::consistency::{Difference, Repeated};
 use super::prompts::Category;
 use super::scorer::Scored;
 use super::{Answer, Asked, Ended, Reply, Samples};
@@ -107,8 +107,8 @@ pub fn summarize(asked: &Asked) -> Summary {
         answers_timed_out: replies().filter(|reply| reply.ended == Ended::TimeLimit).count(),
         answers: replies().count(),
         output_tokens: replies().map(|reply| u64::from(reply.tokens)).sum(),
-        repeated: asked.consistency.iter().map(|repeated| repeated.times()).sum(),
-        differences: asked.consistency.iter().flat_map(|repeated| repeated.differences()).collect(),
+        repeated: asked.consistency.iter().map(Repeated::times).sum(),
+        differences: asked.consistency.iter().flat_map(Repeated::differences).collect(),
         n_ctx: asked.n_ctx,
         fallback_template: asked.fallback_template,
         interrupted: asked.interrupted,

@@ -51,13 +51,12 @@ fn answers(rows: &[Row<'_>]) -> String {
         let cells: Vec<String> = names.iter().map(of).chain([share(summary.correct)]).collect();
         row(&mut out, cell, &cells);
     }
-    if let Some(thresholds) = thresholds(rows, &names) {
-        let _ = writeln!(out, "\n{thresholds}");
-    }
+    let _ = writeln!(out, "\n{}", thresholds(rows, &names));
     out
 }
 
-fn thresholds(rows: &[Row<'_>], names: &[String]) -> Option<String> {
+/// How many prompts were scored, and what they are to reach.
+fn thresholds(rows: &[Row<'_>], names: &[String]) -> String {
     let categories = || rows.iter().filter_map(|(_, view)| view.summary.as_ref()).flat_map(|s| &s.categories);
     let threshold = |name: &String| {
         let found = categories().find(|c| c.category.as_str() == name)?;
@@ -71,7 +70,7 @@ fn thresholds(rows: &[Row<'_>], names: &[String]) -> Option<String> {
         prompts.push(format!("{name} {most}"));
     }
     let prompts = format!("Prompts scored: {}.", prompts.join(", "));
-    Some(if listed.is_empty() { prompts } else { format!("{prompts} Thresholds: {}.", listed.join(", ")) })
+    if listed.is_empty() { prompts } else { format!("{prompts} Thresholds: {}.", listed.join(", ")) }
 }
 
 fn changes(rows: &[Row<'_>]) -> String {
