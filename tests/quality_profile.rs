@@ -210,24 +210,24 @@ fn repeated_answers_that_differ_are_told_with_the_place_and_those_that_do_not_ar
         prompt("c", "format", &[("and?", None)]),
     ]);
     job.questions.as_mut().unwrap().consistency = Some(Repetition { prompts: 2, times: 2, max_tokens: 4 });
-    let (same, other) = (vec!["It is 42"; 3], vec!["It is 42"; 3]);
-    // three prompts, two of them twice cold and twice warm: the last of all differs
-    let answers = [same, other, vec!["It is 42"; 4], vec!["It is 43"]].concat();
-    let asked = run(script(&answers), &job).unwrap();
+    // the answers take turns, so that every second repetition gives the other one
+    let asked = run(script(&["It is 42", "It is 43"]), &job).unwrap();
     let summary = quality::summarize(&asked);
     assert_eq!(summary.repeated, 8);
     let ids: Vec<_> = asked.consistency.iter().map(|repeated| repeated.prompt.as_str()).collect();
     assert_eq!(ids, ["a", "c"], "one of each category first");
-    assert_eq!(summary.differences.len(), 1);
+    let again = &asked.consistency[0];
+    assert_eq!((&again.cold[..], again.warm[0].1, again.warm[1].1), (&[0, 1][..], 0, 1));
+    assert_eq!(summary.differences.len(), 4);
     let difference = &summary.differences[0];
-    assert_eq!((difference.prompt.as_str(), difference.token), ("c", 1));
+    assert_eq!((difference.prompt.as_str(), difference.warm_tokens, difference.token), ("a", 0, 1));
     assert_eq!(
         (difference.common.as_str(), difference.expected.as_str(), difference.found.as_str()),
-        ("It is 4", "2", "3")
+        ("It is 4", "3", "2")
     );
-    assert!(difference.warm_tokens > 0, "the warm ones come last");
+    assert!(summary.differences[1].warm_tokens > 0, "the warm ones come last");
     let words = quality::interpretation(&summary);
-    assert!(words.contains("1 of 8 repetitions gave another answer; the first: 'c' with"), "{words}");
+    assert!(words.contains("4 of 8 repetitions gave another answer; the first: 'a' with an empty cache"), "{words}");
     let warm: Vec<_> = asked.consistency[0].warm.iter().map(|(tokens, _)| *tokens).collect();
     assert!(warm[0] < warm[1] && warm[1] < asked.consistency[0].prompt_tokens, "different parts of it: {warm:?}");
 }
