@@ -7,8 +7,7 @@ use crate::lab::run_file::PlannedCell;
 use crate::profiles::{Metric, ProfileName, Samples, interactive, quality};
 use crate::stats::gigabytes;
 use crate::verdict::interpretation::{SYNTHETIC, counted, ended_early};
-use crate::verdict::quality::Comparison;
-use crate::verdict::recommendation::{self, Answers, Candidate, Trial};
+use crate::verdict::recommendation::{self, Candidate, Trial};
 use crate::verdict::{Rating, score};
 use crate::worker::exit::Exit;
 
@@ -304,29 +303,6 @@ impl CellView {
             trial,
             answers: self.answers(),
         }
-    }
-
-    /// What the quality profile says of the answers.
-    fn answers(&self) -> Option<Answers> {
-        let (profile, view) = self.quality()?;
-        let percent = view.summary.as_ref()?.correct.percent()?;
-        let comparison = view.comparison.as_ref();
-        let words = match comparison {
-            Some(comparison) => comparison.words(),
-            None => format!("{} % of its answers are right", crate::verdict::interpretation::number(percent)),
-        };
-        let words = match profile.rating {
-            Some(Rating::Failed) => format!("{words}; it reaches no threshold"),
-            _ => words,
-        };
-        Some(Answers { rating: profile.rating, standing: comparison.and_then(Comparison::standing), words })
-    }
-
-    /// The quality profile and what it gave, where it was measured.
-    #[must_use]
-    pub fn quality(&self) -> Option<(&ProfileView, &QualityView)> {
-        let profile = self.profile(ProfileName::Quality)?;
-        Some((profile, profile.quality.as_deref()?))
     }
 
     /// Context size of the interactive profile in tokens.

@@ -7,12 +7,14 @@ pub mod json;
 pub mod table;
 pub mod text;
 
-use super::cell::CellView;
+use super::cell::{CellView, ProfileView};
 use crate::profiles::ProfileName;
 use crate::profiles::divergence;
 use crate::profiles::quality::{self, Samples, Summary, compare};
+use crate::verdict::Rating;
 use crate::verdict::interpretation::number;
 use crate::verdict::quality::Comparison;
+use crate::verdict::recommendation::Answers;
 
 /// What the quality profile gave on a cell.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +63,31 @@ impl QualityView {
             kld(summary),
             number(summary.same_top_percent.value)
         ))
+    }
+}
+
+impl CellView {
+    /// What the quality profile says of the answers.
+    pub(super) fn answers(&self) -> Option<Answers> {
+        let (profile, view) = self.quality()?;
+        let percent = view.summary.as_ref()?.correct.percent()?;
+        let comparison = view.comparison.as_ref();
+        let words = match comparison {
+            Some(comparison) => comparison.words(),
+            None => format!("{} % of its answers are right", number(percent)),
+        };
+        let words = match profile.rating {
+            Some(Rating::Failed) => format!("{words}; it reaches no threshold"),
+            _ => words,
+        };
+        Some(Answers { rating: profile.rating, standing: comparison.and_then(Comparison::standing), words })
+    }
+
+    /// The quality profile and what it gave, where it was measured.
+    #[must_use]
+    pub fn quality(&self) -> Option<(&ProfileView, &QualityView)> {
+        let profile = self.profile(ProfileName::Quality)?;
+        Some((profile, profile.quality.as_deref()?))
     }
 }
 
