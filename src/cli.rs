@@ -30,6 +30,8 @@ pub enum Command {
     Template(cmd::template::Args),
     /// Write a GGUF file of any shape and quantization with synthetic weights.
     Synth(cmd::synth::Args),
+    /// Make quantizations of a model, as llama-quantize makes them, and keep them.
+    Quantize(cmd::quantize::Args),
     /// What this machine is and what it can do at most.
     Machine(cmd::machine::Args),
     /// Build the reports of a run again.

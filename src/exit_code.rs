@@ -39,8 +39,16 @@ impl UsageError {
     }
 }
 
+/// Somebody wanted the command to end before it was done. Makes the program end with [`Exit::Interrupted`].
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
+pub struct Interrupted;
+
 /// The exit code of an error.
 #[must_use]
 pub fn of(error: &anyhow::Error) -> Exit {
+    if error.chain().any(<dyn std::error::Error>::is::<Interrupted>) {
+        return Exit::Interrupted;
+    }
     if error.chain().any(<dyn std::error::Error>::is::<UsageError>) { Exit::Usage } else { Exit::Nothing }
 }

@@ -13,6 +13,7 @@
 //!
 //! # Modules
 //! - [`cli`], [`cmd`], [`exit_code`]: the command line; one file a subcommand, no logic of its own.
+//! - [`quants`]: the quantizations that this program makes, and the cache they stay in.
 //! - [`plan`]: WHAT to run. Pure: no clock, no file, no print.
 //! - [`lab`]: the run: loop, checkpoint, outcomes, console.
 //! - [`worker`]: WHERE it runs: the child process, its protocol, its limits and its end.
@@ -27,11 +28,13 @@ pub mod cli;
 pub mod cmd;
 pub mod engine;
 pub mod exit_code;
+mod interrupt;
 pub mod lab;
 pub mod machine;
 pub mod plan;
 pub mod probe;
 pub mod profiles;
+pub mod quants;
 pub mod report;
 mod say;
 pub mod stats;

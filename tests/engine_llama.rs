@@ -138,7 +138,7 @@ fn more_tokens_than_the_context_holds_are_an_error_and_the_session_stays_usable(
 #[test]
 fn another_thread_aborts_a_computation_and_sees_that_it_is_alive() {
     let folder = tempfile::tempdir().unwrap();
-    let model = load(&common::synthetic(folder.path(), "demo", Quant::Q8_0));
+    let model = load(&common::synthetic(folder.path(), "small-40m", Quant::Q8_0));
     let abort = AbortHandle::default();
     let params = ContextParams { abort: abort.clone(), ..ContextParams::new(8192, 1) };
     let mut session = model.session(&params).unwrap();

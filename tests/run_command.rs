@@ -237,16 +237,45 @@ fn a_model_that_computes_no_numbers_is_a_failed_outcome() {
 }
 
 #[test]
-fn without_a_model_the_built_in_default_is_made_and_measured_and_says_that_it_is_synthetic() {
+fn without_a_model_the_demo_model_is_measured_in_its_ladder_and_is_not_synthetic() {
     let program = Program::new();
-    let ran = program.run(&["--quants", "Q4_0"]);
+    let planned = program.run(&["--dry-run"]);
+    for quant in ["Q2_K", "Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0"] {
+        assert!(planned.stdout.contains(&format!("sweetspot-demo {quant} (")), "{}", planned.stdout);
+    }
+    let ran = program.run(&["--quants", "Q4_K_M,BF16"]);
     assert_eq!(ran.code, Some(0), "{ran:#?}");
-    assert!(ran.stdout.contains("demo-synthetic") && ran.stdout.contains("synthetic weights"), "{}", ran.stdout);
-    assert!(fs::read_to_string(program.path("out/report.md")).unwrap().contains("ynthetic"));
-    assert_eq!(program.outcomes()[0]["cell"]["synthetic"], true);
+    assert!(!ran.stdout.contains("ynthetic"), "{}", ran.stdout);
+    let cells: Vec<_> = program.outcomes().iter().map(|o| o["cell"].clone()).collect();
+    assert_eq!(cells.iter().map(|c| c["quant"].as_str().unwrap()).collect::<Vec<_>>(), ["Q4_K_M", "BF16"]);
+    assert!(cells.iter().all(|c| c["model"] == "sweetspot-demo" && c["synthetic"] == false), "{cells:#?}");
+    assert!(ran.stderr.contains("quantizing sweetspot-demo Q4_K_M"), "{}", ran.stderr);
     let again = program.sweetspot(&["report", "out"]);
     assert_eq!(again.code, Some(0));
     assert_eq!(again.stdout, ran.stdout, "a report that is built again differs");
+}
+
+#[test]
+fn a_model_with_synthetic_weights_says_so() {
+    let program = Program::new();
+    let ran = program.run(&["--weights", "synthetic", "tiny:Q4_0"]);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    assert!(ran.stdout.contains("tiny-synthetic") && ran.stdout.contains("synthetic weights"), "{}", ran.stdout);
+    assert!(fs::read_to_string(program.path("out/report.md")).unwrap().contains("ynthetic"));
+    assert_eq!(program.outcomes()[0]["cell"]["synthetic"], true);
+}
+
+#[test]
+fn wanted_quantizations_of_an_unquantized_file_are_made_and_measured() {
+    let program = Program::new();
+    let model = synthetic(program.folder.path(), "tiny", Quant::F16);
+    let ran = program.run(&["--quants", "Q4_K_M,Q8_0,IQ2_XS", model.to_str().unwrap()]);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    let ended = ended(&program);
+    assert_eq!(ended.iter().map(|(status, _)| status.as_str()).collect::<Vec<_>>(), ["measured", "measured", "failed"]);
+    assert!(ended[2].1.contains("IQ2_XS needs an importance matrix"), "{}", ended[2].1);
+    let quants: Vec<_> = program.outcomes().iter().map(|o| o["model"]["quantization"].clone()).collect();
+    assert_eq!(quants[..2], ["Q4_K_M", "Q8_0"], "what llama.cpp says of the files");
 }
 
 #[test]

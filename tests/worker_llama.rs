@@ -81,7 +81,7 @@ fn a_model_is_loaded_and_measured_and_llama_cpps_log_is_kept() {
 #[test]
 fn weights_above_the_memory_cap_end_the_worker_with_a_lack_of_memory_and_nobody_else() {
     let folder = tempfile::tempdir().unwrap();
-    let path = common::synthetic(folder.path(), "demo", Quant::Q8_0); // 45 MB
+    let path = common::synthetic(folder.path(), "small-40m", Quant::Q8_0); // 45 MB
     let read = ModelParams { use_mmap: false, ..ModelParams::new(&path) };
     // without a task there is nothing to plan: the operating system's cap alone is at work
     let capped = Job { memory_cap_bytes: Some(40_000_000), ..job(read.clone(), Vec::new()) };
@@ -95,7 +95,7 @@ fn weights_above_the_memory_cap_end_the_worker_with_a_lack_of_memory_and_nobody_
 #[test]
 fn a_context_above_the_memory_allowed_is_refused_by_count_before_the_model_is_loaded() {
     let folder = tempfile::tempdir().unwrap();
-    let path = common::synthetic(folder.path(), "demo", Quant::Q4_0);
+    let path = common::synthetic(folder.path(), "small-40m", Quant::Q4_0);
     let tasks = vec![bench_job(8, 64), bench_job(8, 1_000_000)];
     let capped = Job { memory_cap_bytes: Some(1_000_000_000), ..job(ModelParams::new(&path), tasks) };
     let seen = run(folder.path(), &capped, |_| false);
@@ -107,7 +107,7 @@ fn a_context_above_the_memory_allowed_is_refused_by_count_before_the_model_is_lo
 #[test]
 fn a_long_prefill_shows_that_it_is_alive_and_stops_when_asked_to() {
     let folder = tempfile::tempdir().unwrap();
-    let path = common::synthetic(folder.path(), "demo", Quant::Q8_0);
+    let path = common::synthetic(folder.path(), "small-40m", Quant::Q8_0);
     let long = job(ModelParams::new(&path), vec![bench_job(30_000, 32_000)]);
     let seen = run(folder.path(), &long, |event| matches!(event, Event::Pulse { .. }));
     assert!(seen.ending.stopped_by_us && !seen.ending.killed_by_us, "{:?}", seen.ending);

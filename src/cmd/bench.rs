@@ -19,7 +19,7 @@ use runner::{LogPlace, Runner};
                         all combinations are measured."
 )]
 pub struct Args {
-    /// GGUF files, or folders of them
+    /// GGUF files, or folders of them; `demo` is the model that comes with the program, `demo:Q4_K_M` a quantization of it
     #[arg(short, long, value_name = "FILE", required = true)]
     pub model: Vec<String>,
     /// Prompt sizes in tokens; 0: none [default: 512]

@@ -2,10 +2,10 @@
 
 pub mod bench;
 pub mod completions;
-mod interrupt;
 pub mod machine;
 pub mod out;
 pub mod quality;
+pub mod quantize;
 pub mod report;
 pub mod run;
 pub mod synth;
@@ -14,6 +14,7 @@ pub mod worker;
 
 use crate::cli::{Cli, Command};
 use crate::exit_code::Exit;
+use crate::interrupt;
 
 /// Runs the command.
 ///
@@ -26,6 +27,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Quality(args) => quality::run(args),
         Command::Template(args) => template::run(args),
         Command::Synth(args) => synth::run(args),
+        Command::Quantize(args) => quantize::run(args),
         Command::Machine(args) => machine::run(args),
         Command::Report(args) => report::run(args),
         Command::Completions(args) => completions::run(args),

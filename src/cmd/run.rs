@@ -4,18 +4,22 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use super::interrupt;
+
 use crate::engine::quantize::Quant;
 use crate::engine::{EngineInfo, FlashAttention, KvType, Sampling};
-use crate::exit_code::{Exit, UsageError};
+use crate::exit_code::{Exit, Interrupted, UsageError};
+use crate::lab;
 use crate::lab::cell::Workers;
 use crate::lab::checkpoint::Checkpoint;
+use crate::lab::ladder::{self, Candidate};
 use crate::lab::run_file::{self, RunFile};
 use crate::lab::synthetic::{self, Synthetic};
-use crate::lab::{self, models};
 use crate::machine::Machine;
 use crate::plan::config::Config;
-use crate::plan::matrix::{self, Found, Limits, PlannedCell};
+use crate::plan::matrix::{self, Limits, PlannedCell};
 use crate::profiles::{Job, ProfileName, interactive};
+use crate::quants::{self, Store};
 use crate::report;
 use crate::worker::process::Options;
 use crate::worker::protocol::EngineChoice;
@@ -23,8 +27,8 @@ use crate::worker::protocol::EngineChoice;
 /// Arguments of `sweetspot run`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// GGUF files, or folders of them; with `--weights synthetic` shapes such as `llama-3.2-1b:Q4_0`. None: a small built-in
-    /// model with synthetic weights, in several quantizations.
+    /// GGUF files, or folders of them; with `--weights synthetic` shapes such as `llama-3.2-1b:Q4_0`. None: `demo`, the small
+    /// model that comes with the program, in six quantizations.
     #[arg(value_name = "MODEL")]
     models: Vec<PathBuf>,
     /// One repetition of everything.
@@ -36,7 +40,7 @@ pub struct Args {
     /// Profiles to run.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     profiles: Vec<String>,
-    /// Only these quantizations of what is found; with `--weights synthetic` those that are made.
+    /// Only these quantizations; those that are not there are made from the model's F16, BF16 or F32 file.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     quants: Vec<Quant>,
     /// The run's folder; by default one named by time and host in `results/`.
@@ -96,11 +100,11 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     let config = configuration(&args)?;
     let prompts = prompts(config.interactive.prompts.as_deref())?;
     let given_bytes = max_memory_bytes(args.max_memory_gb)?;
-    let synthetic = synthetic_models(&args)?;
-    let found = match synthetic.as_slice() {
-        [] => real_models(&args)?,
-        synthetic => synthetic.iter().map(|s| s.found.clone()).collect(),
+    let (synthetic, candidates) = match args.weights {
+        Weights::Synthetic => (synthetic_models(&args)?, Vec::new()),
+        Weights::Real => (Vec::new(), ladder::find(&args.models, &args.quants)?),
     };
+    let found = synthetic.iter().map(|s| &s.found).chain(candidates.iter().map(|c| &c.found)).cloned().collect();
     let machine = Machine::detect();
     let engine = crate::worker::ask::engine_info(&EngineChoice::Llama)?;
     let main_memory = crate::machine::memory::available_bytes();
@@ -109,7 +113,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         memory_bytes: given_bytes.or(Some(main_memory + gpu_memory(&engine, &config)).filter(|&bytes| bytes > 0)),
         memory_limit_was_given: given_bytes.is_some(),
     };
-    let plan = matrix::plan(found, &profiles, &config, &prompts, &limits);
+    let mut plan = matrix::plan(found, &profiles, &config, &prompts, &limits);
     if args.dry_run {
         super::out::print(&dry_run(&plan))?;
         return Ok(Exit::Success);
@@ -128,12 +132,39 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         memory_cap_bytes: given_bytes.or(Some(main_memory).filter(|&bytes| bytes > 0)),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("tokio cannot start")?;
+    runtime.block_on(make(&candidates, &mut plan, limits.threads))?;
     let run_file = run_file(&config, machine, engine, &plan)?;
     runtime.block_on(measure(&args, run_file, &plan, &workers))
 }
 
+/// Makes the quantizations that are not there. One that cannot be made is a cell that fails, with the reason.
+async fn make(candidates: &[Candidate], plan: &mut [PlannedCell], threads: u32) -> anyhow::Result<()> {
+    let wanted = candidates.iter().zip(plan).filter(|(_, planned)| planned.skip.is_none());
+    let (requests, mut planned): (Vec<_>, Vec<_>) =
+        wanted.filter_map(|(candidate, planned)| Some((candidate.request.clone()?, planned))).unzip();
+    if requests.is_empty() {
+        return Ok(());
+    }
+    let cancel = interrupt::watch_saying("stopping (once more to end at once)");
+    let store = Store::open(&quants::folder::cache()?, None)?;
+    let settings = quants::make::Settings { threads, program: None };
+    let results = quants::make(&requests, &store, &settings, cancel).await;
+    for (planned, result) in planned.iter_mut().zip(results) {
+        match result {
+            Ok(made) => {
+                planned.cell.size_bytes = made.size_bytes;
+                planned.cell.path.clone_from(&made.path);
+                planned.model.path = made.path;
+            }
+            Err(error) if error.is::<Interrupted>() => return Err(error),
+            Err(error) => planned.broken = Some(format!("{error:#}")),
+        }
+    }
+    Ok(())
+}
+
 async fn measure(args: &Args, mut run_file: RunFile, plan: &[PlannedCell], workers: &Workers) -> anyhow::Result<Exit> {
-    let cancel = super::interrupt::watch();
+    let cancel = interrupt::watch();
     let folder = match &args.out {
         Some(folder) => folder.clone(),
         None => new_folder(Path::new("results"), &run_file.folder_name())?,
@@ -196,24 +227,8 @@ fn run_file(config: &Config, machine: Machine, engine: EngineInfo, plan: &[Plann
 }
 
 fn synthetic_models(args: &Args) -> anyhow::Result<Vec<Synthetic>> {
-    if args.weights == Weights::Real && !args.models.is_empty() {
-        return Ok(Vec::new());
-    }
     let names: Vec<_> = args.models.iter().map(|m| m.to_string_lossy().into_owned()).collect();
     synthetic::find(&names, &args.quants, args.seed)
-}
-
-fn real_models(args: &Args) -> anyhow::Result<Vec<Found>> {
-    let mut found = models::find(&args.models)?;
-    if args.quants.is_empty() {
-        return Ok(found);
-    }
-    let there: Vec<_> = found.iter().map(|f| f.cell.quant.clone()).collect();
-    found.retain(|f| args.quants.iter().any(|q| q.name() == f.cell.quant));
-    if found.is_empty() {
-        return Err(UsageError::new(format!("--quants: none of them is there; found: {}", there.join(", "))));
-    }
-    Ok(found)
 }
 
 fn profile_names(given: &[String]) -> anyhow::Result<Vec<ProfileName>> {
@@ -310,6 +325,7 @@ fn dry_run(plan: &[PlannedCell]) -> String {
         let verdict = match (&planned.broken, &planned.skip) {
             (Some(reason), _) => format!("cannot be measured: {reason}"),
             (None, Some(reason)) => format!("would be skipped: {reason}"),
+            (None, None) if !cell.path.exists() => format!("would be made, and run {}", profiles.join(", ")),
             (None, None) => format!("would run {}", profiles.join(", ")),
         };
         let _ = writeln!(text, "{} {} ({}): {verdict}", cell.model, cell.quant, cell.path.display());

@@ -12,11 +12,12 @@ use serde_json::Value as Json;
 use crate::engine::chat::{ChatTemplate, Conversation, Message, ModelTemplates, RenderInput, TEMPLATE_KEY};
 use crate::engine::gguf::Gguf;
 use crate::exit_code::{Exit, UsageError};
+use crate::quants::demo;
 
 /// Arguments of `sweetspot template`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The model's GGUF file.
+    /// The model's GGUF file, or `demo`.
     #[arg(required_unless_present = "template")]
     pub model: Option<PathBuf>,
     /// Messages as JSON: a list of objects with `role` and `content`, or an object with `messages` and `tools`; `-` reads
@@ -87,7 +88,9 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
 /// # Errors
 /// The file is not a GGUF file.
 fn templates_of(path: &Path) -> anyhow::Result<ModelTemplates> {
-    let gguf = Gguf::open_header(path).map_err(|e| UsageError::new(e.to_string()))?;
+    // all quantizations of the demo model have the same template: none has to be made
+    let file = if demo::named(path)?.is_some() { demo::base_file()? } else { path.to_owned() };
+    let gguf = Gguf::open_header(&file).map_err(|e| UsageError::new(e.to_string()))?;
     let token = |key: &str| -> anyhow::Result<Option<String>> {
         let Some(id) = gguf.get_u64(key) else { return Ok(None) };
         Ok(gguf.read_string_at("tokenizer.ggml.tokens", id)?)

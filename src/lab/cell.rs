@@ -275,7 +275,7 @@ impl Life<'_> {
                     ..ProfileOutcome::without_samples(profile, status, reason)
                 });
             }
-            Event::Engine { .. } | Event::LoadFailed { .. } | Event::Done => {}
+            Event::Engine { .. } | Event::Quantizing { .. } | Event::LoadFailed { .. } | Event::Done => {}
         }
     }
 

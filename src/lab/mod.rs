@@ -6,6 +6,7 @@
 pub mod cell;
 pub mod checkpoint;
 pub mod console;
+pub mod ladder;
 pub mod models;
 pub mod outcome;
 pub mod run_file;

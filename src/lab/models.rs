@@ -8,6 +8,7 @@ use crate::engine::gguf::{Gguf, Part};
 use crate::exit_code::UsageError;
 use crate::lab::outcome::Cell;
 use crate::plan::matrix::{Found, model_name};
+use crate::quants::demo;
 
 /// Finds every model that the arguments name, in their order, each once.
 ///
@@ -19,7 +20,8 @@ pub fn find(models: &[PathBuf]) -> anyhow::Result<Vec<Found>> {
 
 /// The files to load for these arguments, in their order, each once: a file, or a folder's models by name. Any part of a split
 /// model stands for its first part, which is what llama.cpp loads. Projectors of vision models (`mmproj…`) in a folder have
-/// no tokens to measure: they are left out with a line on stderr.
+/// no tokens to measure: they are left out with a line on stderr. `demo` is the demo model's unquantized file, `demo:Q4_K_M` a
+/// quantization of it, which is made if it is not there ([`demo::file`]).
 ///
 /// # Errors
 /// A [`UsageError`] for an argument that is neither a file nor a folder with GGUF files in it.
@@ -42,6 +44,9 @@ fn first_part(path: PathBuf) -> PathBuf {
 }
 
 fn files_of(argument: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if let Some(file) = demo::file(argument)? {
+        return Ok(vec![file]);
+    }
     let shown = argument.display();
     if argument.is_file() {
         return Ok(vec![argument.to_owned()]);

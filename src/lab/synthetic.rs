@@ -1,6 +1,6 @@
 //! Models with synthetic weights for a run: made on the spot from a shape of the catalogue, kept in the user's cache folder.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context;
 
@@ -12,11 +12,11 @@ use crate::lab::outcome::Cell;
 use crate::plan::catalog::{self, Shape};
 use crate::plan::matrix::{Found, model_name};
 
-/// What a run without a MODEL measures: small enough to be made and measured in seconds.
-pub const DEFAULT_SHAPE: &str = "demo";
+/// What a run with synthetic weights and without a MODEL measures: small enough to be made and measured in seconds.
+const DEFAULT_SHAPE: &str = "small-40m";
 
 /// Its quantizations.
-pub const DEFAULT_QUANTS: [Quant; 3] = [Quant::Q4_0, Quant::Q4KM, Quant::Q8_0];
+const DEFAULT_QUANTS: [Quant; 3] = [Quant::Q4_0, Quant::Q4KM, Quant::Q8_0];
 
 /// Seed of the weights where none is given.
 const DEFAULT_SEED: u64 = 0;
@@ -32,13 +32,13 @@ pub struct Synthetic {
     plan: synth::Plan,
 }
 
-/// What `names` stand for (`SHAPE` or `SHAPE:QUANT`; none: [`DEFAULT_SHAPE`]), in their order. `quants` replaces the
+/// What `names` stand for (`SHAPE` or `SHAPE:QUANT`; none: a small one), in their order. `quants` replaces the
 /// quantizations of names without one. Nothing is written.
 ///
 /// # Errors
 /// A [`UsageError`] for a shape or quantization that is not known.
 pub fn find(names: &[String], quants: &[Quant], seed: Option<u32>) -> anyhow::Result<Vec<Synthetic>> {
-    let folder = cache_folder()?;
+    let folder = crate::quants::folder::cache()?.join("synthetic");
     crate::engine::quantize::silence_llama_cpp(); // its quantizer is only asked for tensor types here
     let seed = seed.map_or(DEFAULT_SEED, u64::from);
     let synthetic = |(shape, quant): (&'static Shape, Quant)| {
@@ -94,7 +94,7 @@ fn wanted(names: &[String], quants: &[Quant]) -> anyhow::Result<Vec<(&'static Sh
     Ok(wanted)
 }
 
-/// `demo-synthetic-Q4_0.gguf`: says what it is wherever it turns up.
+/// `tiny-synthetic-Q4_0.gguf`: says what it is wherever it turns up.
 fn file_name(shape: &Shape, quant: Quant, seed: u64) -> String {
     let seed = if seed == DEFAULT_SEED { String::new() } else { format!("-seed{seed}") };
     format!("{}-synthetic{seed}-{}.gguf", shape.name, quant.name())
@@ -105,18 +105,4 @@ fn is_current(path: &Path, plan: &synth::Plan) -> bool {
     let version = env!("CARGO_PKG_VERSION");
     Gguf::open(path)
         .is_ok_and(|gguf| gguf.file_bytes() == plan.file_bytes() && gguf.get_str("sweetspot.version") == Some(version))
-}
-
-/// `$SWEETSPOT_CACHE`, else the system's folder for caches.
-fn cache_folder() -> anyhow::Result<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    let home = || {
-        std::env::home_dir().map(|home| home.join(if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" }))
-    };
-    let base = variable("SWEETSPOT_CACHE")
-        .or_else(|| {
-            variable("XDG_CACHE_HOME").or_else(|| variable("LOCALAPPDATA")).or_else(home).map(|c| c.join("sweetspot"))
-        })
-        .ok_or_else(|| UsageError::new("there is no folder for caches; set SWEETSPOT_CACHE to one"))?;
-    Ok(base.join("synthetic"))
 }

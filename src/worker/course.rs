@@ -88,7 +88,7 @@ impl Course {
                      was the program replaced while it ran?"
                 ));
             }
-            Event::Loaded { .. } => self.phase = Phase::Running,
+            Event::Loaded { .. } | Event::Quantizing { .. } => self.phase = Phase::Running,
             Event::LoadFailed { reason } => {
                 self.load_failure = Some(reason.clone());
                 self.phase = Phase::Ending;

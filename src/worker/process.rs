@@ -21,7 +21,7 @@ use super::course::{Course, Cut, Phase, SIGKILL, Status};
 use super::exit::Ending;
 use super::lines::Lines;
 use super::log::Log;
-use super::protocol::{self, Event, Job};
+use super::protocol::{self, Event, Order};
 use super::{control, limits};
 
 /// How long the end of a dead worker's pipe is waited for; something that it started may keep it open.
@@ -93,12 +93,13 @@ pub enum WorkerError {
 /// # Errors
 /// [`WorkerError`] when there was no worker to begin with.
 pub async fn run(
-    job: &Job,
+    order: impl Into<Order>,
     options: &Options,
     cancel: &mut watch::Receiver<bool>,
     on_event: &mut dyn FnMut(&Event),
 ) -> Result<Ending, WorkerError> {
-    let mut job_line = serde_json::to_vec(job)?;
+    let order = order.into();
+    let mut job_line = serde_json::to_vec(&order)?;
     job_line.push(b'\n');
     let program = match &options.program {
         Some(program) => program.clone(),
@@ -119,7 +120,7 @@ pub async fn run(
     };
     let stop = Notify::new();
     let feed = pin!(feed(stdin, job_line, &stop));
-    let watch = Watch::new(child, stdout, options, Course::new(job.tasks.len()), &stop);
+    let watch = Watch::new(child, stdout, options, Course::new(order.tasks()), &stop);
     watch.see_through(feed, cancel, on_event, &log).await
 }
 

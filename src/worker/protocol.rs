@@ -1,17 +1,62 @@
-//! What parent and worker say to each other: one [`Job`] on the worker's stdin, [`Event`]s on its stdout, JSON lines both.
+//! What parent and worker say to each other: one [`Order`] on the worker's stdin, [`Event`]s on its stdout, JSON lines both.
 //!
 //! Parent and worker are the same binary, so the version only guards against a program replaced while it runs.
 
 use serde::{Deserialize, Serialize};
 
 use crate::engine::fake::Script;
+use crate::engine::quantize;
 use crate::engine::{EngineInfo, MemoryBreakdown, ModelInfo, ModelParams};
 use crate::profiles::{self, ProfileName, Progress, Samples};
 
-/// Version of [`Job`] and [`Event`].
+/// Version of [`Order`] and [`Event`].
 pub const VERSION: u32 = 1;
 
-/// All that a worker does in its life: load one model, run the tasks on it, end.
+/// All that a worker does in its life.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant)] // there is one in a worker's life
+pub enum Order {
+    /// Load a model and measure it.
+    Measure(Job),
+    /// Make a quantized file.
+    Quantize(Quantizing),
+}
+
+impl Order {
+    /// How many tasks its events may speak of.
+    #[must_use]
+    pub fn tasks(&self) -> usize {
+        match self {
+            Self::Measure(job) => job.tasks.len(),
+            Self::Quantize(_) => 0,
+        }
+    }
+}
+
+impl From<&Job> for Order {
+    fn from(job: &Job) -> Self {
+        Self::Measure(job.clone())
+    }
+}
+
+impl From<&Quantizing> for Order {
+    fn from(quantizing: &Quantizing) -> Self {
+        Self::Quantize(quantizing.clone())
+    }
+}
+
+/// One quantized file to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quantizing {
+    /// [`VERSION`].
+    pub version: u32,
+    /// From what, to what.
+    pub task: quantize::Task,
+}
+
+/// Measuring: load one model, run the tasks on it, end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Job {
@@ -74,7 +119,12 @@ pub enum Event {
         /// How long it took.
         seconds: f64,
     },
-    /// The model cannot be loaded; the worker ends.
+    /// The quantizer is this far. The last one is followed by [`Event::Done`] or [`Event::LoadFailed`].
+    Quantizing {
+        /// How far.
+        progress: quantize::Progress,
+    },
+    /// The model cannot be loaded, or not be quantized; the worker ends.
     LoadFailed {
         /// Why, in one line.
         reason: String,
@@ -120,4 +170,36 @@ pub enum Event {
     },
     /// Nothing more follows.
     Done,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_says_of_which_kind_it_is_and_holds_no_unknown_field() {
+        let job = Job {
+            version: VERSION,
+            engine: EngineChoice::Llama,
+            model: None,
+            memory_cap_bytes: None,
+            tasks: Vec::new(),
+        };
+        let task = quantize::Task {
+            base: "a.gguf".into(),
+            output: "b.gguf".into(),
+            quant: quantize::Quant::Q4KM,
+            pure: false,
+            allow_requantize: false,
+            imatrix: None,
+            threads: 2,
+        };
+        for order in [Order::from(&job), Order::from(&Quantizing { version: VERSION, task })] {
+            let mut json = serde_json::to_value(&order).unwrap();
+            assert_eq!(json["version"], VERSION, "read before all else");
+            assert_eq!(serde_json::from_value::<Order>(json.clone()).unwrap(), order);
+            json["more"] = 1.into();
+            assert!(serde_json::from_value::<Order>(json).is_err());
+        }
+    }
 }

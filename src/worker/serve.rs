@@ -14,10 +14,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use super::output::{Output, note};
-use super::protocol::{Command, EngineChoice, Event, Job, VERSION};
+use super::protocol::{Command, EngineChoice, Event, Job, Order, Quantizing, VERSION};
 use super::{budget, control, limits};
 use crate::engine::fake::FakeEngine;
 use crate::engine::llama::LlamaEngine;
+use crate::engine::quantize;
 use crate::engine::{AbortHandle, Engine, EngineError, LoadProgress, Model, ModelParams};
 use crate::exit_code::{Exit, UsageError};
 use crate::profiles::clock::Monotonic;
@@ -41,13 +42,38 @@ pub fn serve(parent: Option<u32>) -> anyhow::Result<Exit> {
     }
     let output = Output::take().context("cannot keep stdout for events")?;
     output.send(&Event::Ready { version: VERSION, pid: std::process::id() });
-    let Some(job) = read_job()? else { return Ok(Exit::Nothing) };
-    let abort = AbortHandle::default();
-    listen(abort.clone());
-    pulse(abort.clone(), output.clone());
+    let Some(order) = read_order()? else { return Ok(Exit::Nothing) };
     warn("oom_score_adj", limits::die_first());
     warn("core dumps", limits::leave_no_core());
-    Ok(Worker { job, output, abort }.run())
+    let abort = AbortHandle::default();
+    Ok(match order {
+        Order::Measure(job) => {
+            listen(abort.clone(), STOP_GRACE);
+            pulse(abort.clone(), output.clone());
+            Worker { job, output, abort }.run()
+        }
+        Order::Quantize(quantizing) => {
+            listen(abort, Duration::ZERO); // llama.cpp's quantizer cannot be interrupted, and has nothing to tell
+            quantize(&quantizing, &output)
+        }
+    })
+}
+
+/// Makes one quantized file.
+fn quantize(quantizing: &Quantizing, output: &Output) -> Exit {
+    let events = output.clone();
+    let progress = Box::new(move |progress| events.send(&Event::Quantizing { progress }));
+    let result = caught(|| quantize::run(&quantizing.task, progress)).and_then(|result| result);
+    match result {
+        Ok(()) => {
+            output.send(&Event::Done);
+            Exit::Success
+        }
+        Err(reason) => {
+            output.send(&Event::LoadFailed { reason: one_line(reason) });
+            Exit::Nothing
+        }
+    }
 }
 
 /// A limit that protects others, not the measurement: the worker goes on without it and says so.
@@ -57,8 +83,8 @@ fn warn(what: &str, result: io::Result<()>) {
     }
 }
 
-/// The job; none when the parent went away instead.
-fn read_job() -> anyhow::Result<Option<Job>> {
+/// What to do; none when the parent went away instead.
+fn read_order() -> anyhow::Result<Option<Order>> {
     let mut line = String::new();
     if io::stdin().read_line(&mut line).context("cannot read the job from stdin")? == 0 {
         return Ok(None);
@@ -73,12 +99,13 @@ fn read_job() -> anyhow::Result<Option<Job>> {
             "the job has {version}, this worker speaks version {VERSION}: was the program replaced while it ran?"
         )));
     }
-    let job = serde_json::from_value(value).map_err(|error| UsageError::new(format!("not a job: {error}")))?;
-    Ok(Some(job))
+    let order = serde_json::from_value(value).map_err(|error| UsageError::new(format!("not a job: {error}")))?;
+    Ok(Some(order))
 }
 
-/// Raises the abort handle when the parent says stop or goes away, and ends the process if the engine does not answer.
-fn listen(abort: AbortHandle) {
+/// Raises the abort handle when the parent says stop or goes away, and ends the process if the engine does not answer
+/// within `grace`.
+fn listen(abort: AbortHandle, grace: Duration) {
     thread::spawn(move || {
         loop {
             let mut line = String::new();
@@ -91,8 +118,8 @@ fn listen(abort: AbortHandle) {
             }
         }
         abort.raise();
-        thread::sleep(STOP_GRACE);
-        note(&format!("the engine did not stop within {} s", STOP_GRACE.as_secs()));
+        thread::sleep(grace);
+        note(&format!("the engine did not stop within {} s", grace.as_secs()));
         control::vanish();
     });
 }

@@ -130,6 +130,7 @@ pub fn name(event: &Event) -> &'static str {
         Event::Engine { .. } => "engine",
         Event::Loading { .. } => "loading",
         Event::Loaded { .. } => "loaded",
+        Event::Quantizing { .. } => "quantizing",
         Event::LoadFailed { .. } => "load_failed",
         Event::TaskStarted { .. } => "task_started",
         Event::Progress { .. } => "progress",

@@ -235,6 +235,7 @@ impl Life<'_, '_> {
             }
             Event::Ready { .. }
             | Event::Loading { .. }
+            | Event::Quantizing { .. }
             | Event::LoadFailed { .. }
             | Event::Pulse { .. }
             | Event::Done => {}

@@ -8,8 +8,10 @@ mod context;
 mod log;
 mod model;
 mod quant;
+mod quantize;
 
 pub use context::Context;
-pub use log::{last_error, route_log_to_stderr};
+pub use log::{last_error, listen, route_log_to_stderr};
 pub use model::{backend_names, description, n_ctx_train, quantization, system_info};
 pub use quant::{QuantDesc, QuantTensor, quant_types};
+pub use quantize::{Override, Quantizing, quantize};

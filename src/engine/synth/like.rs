@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::{Draft, QUANTIZATION_VERSION, Spec, SynthError};
-use crate::engine::gguf::{Gguf, GgufError, HeaderWriter, Value};
+use crate::engine::gguf::{Gguf, HeaderWriter};
 use crate::engine::quantize::MixInput;
 
 /// Metadata and tensors of a file.
@@ -42,7 +42,7 @@ pub(super) fn draft(path: &Path, spec: &Spec) -> Result<Draft, SynthError> {
         name,
         metadata,
         tensors,
-        mix: mix_input(first)?,
+        mix: MixInput::of(first)?,
         quant: spec.quant,
         quiet_rows: end_tokens(first),
         alignment: first.alignment(),
@@ -56,29 +56,4 @@ fn end_tokens(gguf: &Gguf) -> Vec<Range<u64>> {
     ids.sort_unstable();
     ids.dedup();
     ids.into_iter().map(|id| id..id.saturating_add(1)).collect()
-}
-
-fn mix_input(gguf: &Gguf) -> Result<MixInput, GgufError> {
-    let number = |key: &str| first_number(gguf, key).map(Option::unwrap_or_default);
-    let (n_embd, n_head) = (number("embedding_length")?, number("attention.head_count")?);
-    let head_dim = n_embd.checked_div(n_head).unwrap_or(0);
-    Ok(MixInput {
-        architecture: gguf.architecture().unwrap_or_default().to_owned(),
-        n_layer: number("block_count")?,
-        n_embd,
-        n_ff: number("feed_forward_length")?,
-        n_head,
-        // llama.cpp takes the number of heads where the file does not say it.
-        n_head_kv: first_number(gguf, "attention.head_count_kv")?.unwrap_or(n_head),
-        n_expert: number("expert_count")?,
-        head_dim_k: first_number(gguf, "attention.key_length")?.unwrap_or(head_dim),
-        head_dim_v: first_number(gguf, "attention.value_length")?.unwrap_or(head_dim),
-    })
-}
-
-/// A number of the architecture; of one per layer the first layer's, which is what llama.cpp's mixes look at.
-fn first_number(gguf: &Gguf, key: &str) -> Result<Option<u32>, GgufError> {
-    let key = format!("{}.{key}", gguf.architecture().unwrap_or_default());
-    let first = gguf.read_array(&key, 1)?.and_then(|values| values.first().and_then(Value::as_u64));
-    Ok(gguf.get_u64(&key).or(first).and_then(|n| n.try_into().ok()))
 }

@@ -1,122 +1,13 @@
-//! The quantizations: their names, their numbers, and which type each tensor of a model gets.
+//! Which type each tensor of a model gets in a quantization.
 //!
 //! The mixes (`Q4_K_M` and the like) are not written down here: llama.cpp's own function chooses the types, so that a
-//! synthetic file and `llama-quantize` agree. Left out on purpose: quantizing real weights.
+//! synthetic file, an estimate and `llama-quantize` agree. Left out on purpose: mixes under an importance matrix, of which
+//! a few differ by a tensor type or two; that function does not know it.
 
-use std::fmt;
-use std::str::FromStr;
+use crate::engine::ffi::{QuantDesc, QuantTensor, quant_types};
+use crate::engine::gguf::{GgmlType, Gguf, GgufError, Value};
 
-use serde::{Deserialize, Serialize};
-
-use super::ffi::{QuantDesc, QuantTensor, quant_types};
-use super::gguf::GgmlType;
-
-macro_rules! quants {
-    ($($variant:ident = $ftype:literal, $name:literal;)*) => {
-        /// A quantization by llama.cpp's name, from small to large.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[allow(missing_docs)] // the names are llama.cpp's
-        pub enum Quant {
-            $(#[serde(rename = $name)] $variant,)*
-        }
-
-        impl Quant {
-            /// All that this program can write, from small to large.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            /// llama.cpp's name, such as `Q4_K_M`.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $name,)*
-                }
-            }
-
-            /// `enum llama_ftype`, which files have as `general.file_type`.
-            #[must_use]
-            pub fn ftype(self) -> u32 {
-                match self {
-                    $(Self::$variant => $ftype,)*
-                }
-            }
-        }
-    };
-}
-
-quants! {
-    Q2K = 10, "Q2_K";
-    Q3KS = 11, "Q3_K_S";
-    Q3KM = 12, "Q3_K_M";
-    Q3KL = 13, "Q3_K_L";
-    Iq4Xs = 30, "IQ4_XS";
-    Q4_0 = 2, "Q4_0";
-    Iq4Nl = 25, "IQ4_NL";
-    Q4KS = 14, "Q4_K_S";
-    Q4KM = 15, "Q4_K_M";
-    Q4_1 = 3, "Q4_1";
-    Q5_0 = 8, "Q5_0";
-    Q5KS = 16, "Q5_K_S";
-    Q5KM = 17, "Q5_K_M";
-    Q5_1 = 9, "Q5_1";
-    Q6K = 18, "Q6_K";
-    Q8_0 = 7, "Q8_0";
-    F16 = 1, "F16";
-    Bf16 = 32, "BF16";
-    F32 = 0, "F32";
-}
-
-impl Quant {
-    /// The quantizations that a model is usually measured with, from small to large.
-    pub const LADDER: [Self; 8] =
-        [Self::Q2K, Self::Q3KM, Self::Q4_0, Self::Q4KM, Self::Q5KM, Self::Q6K, Self::Q8_0, Self::F16];
-}
-
-impl fmt::Display for Quant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl FromStr for Quant {
-    type Err = UnknownQuant;
-
-    /// Reads a name; upper and lower case are alike, and `-` may stand for `_`.
-    fn from_str(text: &str) -> Result<Self, UnknownQuant> {
-        let wanted = text.trim().to_uppercase().replace('-', "_");
-        let found = Self::ALL.iter().copied().find(|q| q.name() == wanted);
-        found.ok_or_else(|| {
-            let nearest = Self::ALL
-                .iter()
-                .copied()
-                .map(|q| (strsim::jaro_winkler(q.name(), &wanted), q))
-                .filter(|(similarity, _)| *similarity > 0.7)
-                .max_by(|(a, _), (b, _)| a.total_cmp(b));
-            UnknownQuant { text: text.to_owned(), nearest: nearest.map(|(_, q)| q) }
-        })
-    }
-}
-
-/// A text that is the name of no quantization.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownQuant {
-    /// The text.
-    pub text: String,
-    /// The quantization whose name is nearest, if one is near.
-    pub nearest: Option<Quant>,
-}
-
-impl fmt::Display for UnknownQuant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unknown quantization '{}'", self.text)?;
-        if let Some(nearest) = self.nearest {
-            return write!(f, ": did you mean {nearest}?");
-        }
-        let names: Vec<_> = Quant::ALL.iter().map(|q| q.name()).collect();
-        write!(f, ": choose one of {}", names.join(", "))
-    }
-}
-
-impl std::error::Error for UnknownQuant {}
+use super::Quant;
 
 /// Silences llama.cpp for the rest of this process, for commands that run no model: its quantizer warns of every tensor
 /// whose rows fit no block of the wanted type, which [`mix`] answers for.
@@ -147,6 +38,37 @@ pub struct MixInput {
     pub head_dim_v: u32,
 }
 
+impl MixInput {
+    /// What a file's metadata says of it.
+    ///
+    /// # Errors
+    /// The file cannot be read any more.
+    pub fn of(gguf: &Gguf) -> Result<Self, GgufError> {
+        let number = |key: &str| first_number(gguf, key).map(Option::unwrap_or_default);
+        let (n_embd, n_head) = (number("embedding_length")?, number("attention.head_count")?);
+        let head_dim = n_embd.checked_div(n_head).unwrap_or(0);
+        Ok(Self {
+            architecture: gguf.architecture().unwrap_or_default().to_owned(),
+            n_layer: number("block_count")?,
+            n_embd,
+            n_ff: number("feed_forward_length")?,
+            n_head,
+            // llama.cpp takes the number of heads where the file does not say it.
+            n_head_kv: first_number(gguf, "attention.head_count_kv")?.unwrap_or(n_head),
+            n_expert: number("expert_count")?,
+            head_dim_k: first_number(gguf, "attention.key_length")?.unwrap_or(head_dim),
+            head_dim_v: first_number(gguf, "attention.value_length")?.unwrap_or(head_dim),
+        })
+    }
+}
+
+/// A number of the architecture; of one per layer the first layer's, which is what llama.cpp's mixes look at.
+fn first_number(gguf: &Gguf, key: &str) -> Result<Option<u32>, GgufError> {
+    let key = format!("{}.{key}", gguf.architecture().unwrap_or_default());
+    let first = gguf.read_array(&key, 1)?.and_then(|values| values.first().and_then(Value::as_u64));
+    Ok(gguf.get_u64(&key).or(first).and_then(|n| n.try_into().ok()))
+}
+
 /// A tensor's name, extents (fastest first) and type.
 pub type TensorShape = (String, Vec<u64>, GgmlType);
 
@@ -162,9 +84,8 @@ pub fn mix(input: &MixInput, quant: Quant, tensors: &[TensorShape]) -> Result<Ve
     if !(1..=MAX_LAYERS).contains(&input.n_layer) {
         return Err(format!("{} layers; llama.cpp takes 1 to {MAX_LAYERS}", input.n_layer));
     }
-    // llama-quantize goes by layer, then by name, whatever the file's order; the mixes count the tensors of a kind.
-    let mut order: Vec<usize> = (0..tensors.len()).collect();
-    order.sort_by_key(|&i| (layer_of(&tensors[i].0), &tensors[i].0));
+    // The mixes count the tensors of a kind as they come by.
+    let order = quantizers_order(tensors);
     let mut sorted = Vec::with_capacity(tensors.len());
     for &i in &order {
         let (name, dims, kind) = &tensors[i];
@@ -192,6 +113,14 @@ pub fn mix(input: &MixInput, quant: Quant, tensors: &[TensorShape]) -> Result<Ve
     Ok(types)
 }
 
+/// The places of `tensors` in the order in which llama.cpp's quantizer goes through them, whatever the file's order: by
+/// layer, then by name.
+pub(super) fn quantizers_order(tensors: &[TensorShape]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..tensors.len()).collect();
+    order.sort_by_key(|&i| (layer_of(&tensors[i].0), &tensors[i].0));
+    order
+}
+
 /// The number in `blk.7.…`; tensors of no layer come first.
 fn layer_of(name: &str) -> i64 {
     let number = name.strip_prefix("blk.").and_then(|rest| rest.split('.').next());
@@ -201,26 +130,6 @@ fn layer_of(name: &str) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::gguf::FILE_TYPES;
-
-    #[test]
-    fn every_quantization_is_read_back_from_its_name_in_any_case() {
-        for &quant in Quant::ALL {
-            assert_eq!(quant.name().parse(), Ok(quant));
-            assert_eq!(quant.name().to_lowercase().replace('_', "-").parse(), Ok(quant));
-            assert!(
-                FILE_TYPES.contains(&(quant.ftype(), quant.name())),
-                "{quant} is not GGUF's file type of that number"
-            );
-        }
-    }
-
-    #[test]
-    fn an_unknown_quantization_is_answered_with_the_nearest() {
-        let message = |text: &str| Quant::from_str(text).unwrap_err().to_string();
-        assert_eq!(message("Q4_KM"), "unknown quantization 'Q4_KM': did you mean Q4_K_M?");
-        assert!(message("best").ends_with("Q8_0, F16, BF16, F32"));
-    }
 
     #[test]
     fn the_middle_mix_of_a_llama_is_llama_cpps() {
