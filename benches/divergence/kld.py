@@ -37,6 +37,8 @@ PRINTED = {
     "p_change_rms_percent": rf"RMS Δp +: +{NUMBER}",
     "same_top_percent": rf"Same top p: +{NUMBER}",
 }
+# Its log is written by a thread that does not always finish before the program ends.
+ATTEMPTS = 5
 # Largest difference: a share of llama-perplexity's number, or points.
 SHARES = {"kld_mean": 0.02, "perplexity": 0.02, "perplexity_reference": 0.02}
 POINTS = {"same_top_percent": 1.0}
@@ -98,15 +100,16 @@ def measure_peer(arguments: argparse.Namespace, candidate: str, logits: str) -> 
     both = ["-c", str(arguments.chunk), "-t", str(arguments.threads), "--kl-divergence-base", logits]
     first, _ = timed([arguments.llama_perplexity, "-m", arguments.reference, "-f", arguments.text, *both])
     size = os.path.getsize(logits)
-    second, output = timed([arguments.llama_perplexity, "-m", candidate, "--kl-divergence", *both])
+    for _ in range(ATTEMPTS):
+        second, output = timed([arguments.llama_perplexity, "-m", candidate, "--kl-divergence", *both])
+        found = {name: re.search(pattern, output) for name, pattern in PRINTED.items()}
+        if all(found.values()):
+            break
+        say("llama-perplexity ended before it had printed its numbers: once more")
+    else:
+        fail("llama-perplexity did not print its numbers; are there at least 100 scored tokens?")
     os.remove(logits)
-    numbers = {}
-    for name, pattern in PRINTED.items():
-        found = re.search(pattern, output)
-        if not found:
-            last = " | ".join(line for line in output.strip().splitlines()[-3:])
-            fail(f"llama-perplexity did not print {name}; are there at least 100 scored tokens? It said: {last}")
-        numbers[name] = float(found.group(1))
+    numbers = {name: float(match.group(1)) for name, match in found.items()}
     return {"seconds": first + second, "first_seconds": first, "logits_bytes": size, **numbers}
 
 

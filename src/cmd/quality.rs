@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::bench::runner::LogPlace;
-use super::{interrupt, out};
+use super::out;
 use crate::engine::{ContextParams, FlashAttention, KvType, ModelParams};
 use crate::exit_code::{Exit, UsageError};
+use crate::interrupt;
 use crate::lab::cell::{self, Workers};
 use crate::lab::console::Console;
 use crate::lab::models;

@@ -207,7 +207,6 @@ impl Store {
                     let _ = fs::remove_file(&path); // it is in nobody's way
                 }
             }
-            let _ = fs::remove_dir(folder); // only when nothing is left in it
         }
     }
 
