@@ -2,7 +2,7 @@
 //!
 //! `quants/HASH/NAME-QUANT.gguf` with `QUANT.json` beside it, HASH being that of everything that decides the bytes (the base's
 //! content, the options, llama.cpp's version). The time of change of `QUANT.json` is when it was last used; `quants/locks/`
-//! says who uses or makes what. Left out on purpose: making the files ([`super::make`]).
+//! says who uses or makes what. Left out on purpose: making the files ([`mod@super::make`]).
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
