@@ -203,7 +203,9 @@ impl Store {
                     name.ends_with(&format!("-{quant}.gguf")) || name.starts_with(&format!(".{quant}."))
                 };
                 let Some(quant) = Quant::ALL.iter().find(is_of) else { continue };
-                if let Ok(Some(_lock)) = Lock::to_make(&self.lock_of(&hash, *quant)) {
+                if let Ok(Some(_lock)) = Lock::to_make(&self.lock_of(&hash, *quant))
+                    && read(&entry_path(&folder, *quant)).is_none_or(|kept| kept.path != path)
+                {
                     let _ = fs::remove_file(&path); // it is in nobody's way
                 }
             }
