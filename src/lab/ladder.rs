@@ -26,68 +26,98 @@ pub struct Candidate {
 /// # Errors
 /// A [`UsageError`] for names and files that are not there, and when none of `quants` is there or can be made.
 pub fn find(arguments: &[PathBuf], quants: &[Quant]) -> anyhow::Result<Vec<Candidate>> {
+    find_with(arguments, quants, &folder::cache()?)
+}
+
+fn find_with(arguments: &[PathBuf], quants: &[Quant], cache: &Path) -> anyhow::Result<Vec<Candidate>> {
     let arguments = if arguments.is_empty() { &[PathBuf::from(demo::NAME)] } else { arguments };
+    let named = named(arguments)?;
+    let files = named.iter().filter_map(|named| if let Named::File(found) = named { Some(found) } else { None });
+    let there: BTreeSet<_> = files.map(|found| (model_of(found), found.cell.quant.clone())).collect();
+    let mut bases = BTreeSet::new();
     let mut candidates = Vec::new();
+    for named in &named {
+        match named {
+            Named::Demo(Some(quant)) => candidates.extend(made_of(demo::base_in(cache)?, &[*quant], cache)?),
+            Named::Demo(None) if quants.is_empty() => {
+                candidates.extend(made_of(demo::base_in(cache)?, &demo::LADDER, cache)?);
+            }
+            Named::Demo(None) => candidates.extend(made_of(demo::base_in(cache)?, quants, cache)?),
+            Named::File(found) => {
+                if is_wanted(found, quants) {
+                    candidates.push(Candidate { found: found.clone(), request: None });
+                }
+                let is_missing = |quant: &Quant| !there.contains(&(model_of(found), quant.name().to_owned()));
+                let missing: Vec<_> = quants.iter().copied().filter(is_missing).collect();
+                if found.broken.is_none() && is_float(found) && !missing.is_empty() && bases.insert(model_of(found)) {
+                    candidates.extend(made_of_file(found, &missing, cache)?);
+                }
+            }
+        }
+    }
+    if candidates.is_empty() {
+        let there: Vec<_> = there.into_iter().map(|(_, quant)| quant).collect();
+        return Err(UsageError::new(format!(
+            "--quants: none of them is there; found: {}. They can be made from the model's F16, BF16 or F32 file: name that",
+            there.join(", ")
+        )));
+    }
     let mut seen = BTreeSet::new();
-    let mut left_out = Vec::new();
+    candidates.retain(|c| seen.insert((c.found.cell.path.clone(), c.found.cell.quant.clone())));
+    Ok(candidates)
+}
+
+/// What a MODEL of the command line stands for.
+enum Named {
+    Demo(Option<Quant>),
+    File(Found),
+}
+
+fn named(arguments: &[PathBuf]) -> anyhow::Result<Vec<Named>> {
+    let mut named = Vec::new();
+    let mut seen = BTreeSet::new();
     for argument in arguments {
         if let Some(quant) = demo::named(argument)? {
-            let of_demo = quant
-                .map_or_else(|| if quants.is_empty() { demo::LADDER.to_vec() } else { quants.to_vec() }, |q| vec![q]);
-            candidates.extend(made_of(demo::base()?, &of_demo)?);
+            named.push(Named::Demo(quant));
             continue;
         }
         let mut found = models::find(std::slice::from_ref(argument))?;
         found.retain(|f| seen.insert(f.cell.path.canonicalize().unwrap_or_else(|_| f.cell.path.clone())));
-        candidates.extend(wanted(found, quants, &mut left_out)?);
+        named.extend(found.into_iter().map(Named::File));
     }
-    if candidates.is_empty() {
-        return Err(UsageError::new(format!(
-            "--quants: none of them is there; found: {}. They can be made from the model's F16, BF16 or F32 file: name that",
-            left_out.join(", ")
-        )));
-    }
-    let mut there = BTreeSet::new();
-    candidates.retain(|c| there.insert((c.found.cell.path.clone(), c.found.cell.quant.clone())));
-    Ok(candidates)
+    Ok(named)
 }
 
-/// Of the models of one argument those in `quants` (none: all), and what can be made of the others.
-fn wanted(found: Vec<Found>, quants: &[Quant], left_out: &mut Vec<String>) -> anyhow::Result<Vec<Candidate>> {
-    let as_it_is = |found| Candidate { found, request: None };
-    if quants.is_empty() {
-        return Ok(found.into_iter().map(as_it_is).collect());
-    }
-    let key = |found: &Found| (found.cell.model.clone(), found.cell.path.parent().map(Path::to_owned));
-    let there: BTreeSet<_> = found.iter().map(|f| (key(f), f.cell.quant.clone())).collect();
-    let mut bases = BTreeSet::new();
-    let mut candidates = Vec::new();
-    for found in found {
-        let is_wanted = quants.iter().any(|q| q.name() == found.cell.quant);
-        let is_float = found.cell.quant.parse::<Quant>().is_ok_and(Quant::is_float);
-        let (key, path) = (key(&found), found.cell.path.clone());
-        let (quant, whole) = (found.cell.quant.clone(), found.broken.is_none());
-        if is_wanted {
-            candidates.push(as_it_is(found));
-        } else if is_float && !whole {
-            candidates.push(as_it_is(found)); // nothing can be made of it, and its cell says why
-        } else {
-            left_out.push(quant);
-        }
-        if is_float && whole && bases.insert(key.clone()) {
-            let missing: Vec<_> =
-                quants.iter().copied().filter(|q| !there.contains(&(key.clone(), q.name().to_owned()))).collect();
-            if !missing.is_empty() {
-                candidates.extend(made_of(Base::open(&path, &folder::cache()?)?, &missing)?);
-            }
+/// What tells one model's files from another's: its name and its folder.
+fn model_of(found: &Found) -> (String, Option<PathBuf>) {
+    (found.cell.model.clone(), found.cell.path.parent().map(Path::to_owned))
+}
+
+fn is_float(found: &Found) -> bool {
+    found.cell.quant.parse::<Quant>().is_ok_and(Quant::is_float)
+}
+
+/// One of `quants` (none: all are); or a base that nothing can be made of, whose cell will say why.
+fn is_wanted(found: &Found, quants: &[Quant]) -> bool {
+    quants.is_empty()
+        || quants.iter().any(|q| q.name() == found.cell.quant)
+        || (found.broken.is_some() && is_float(found))
+}
+
+/// As [`made_of`]; a file that is no base after all is one candidate that says why.
+fn made_of_file(found: &Found, quants: &[Quant], cache: &Path) -> anyhow::Result<Vec<Candidate>> {
+    match Base::open(&found.cell.path, cache) {
+        Ok(base) => made_of(base, quants, cache),
+        Err(error) => {
+            let broken = Some(format!("{error:#}"));
+            Ok(vec![Candidate { found: Found { broken, ..found.clone() }, request: None }])
         }
     }
-    Ok(candidates)
 }
 
 /// A candidate for each quantization of a base, the base itself included.
-fn made_of(base: Base, quants: &[Quant]) -> anyhow::Result<Vec<Candidate>> {
-    let store = Store::open(&folder::cache()?, None)?;
+fn made_of(base: Base, quants: &[Quant], cache: &Path) -> anyhow::Result<Vec<Candidate>> {
+    let store = Store::open(cache, None)?;
     let base = Rc::new(base);
     let candidate = |&quant: &Quant| {
         let request = Request::plain(&base, quant);
@@ -127,9 +157,7 @@ mod tests {
 
     /// Model, quantization and whether it has to be made, of each candidate of a folder.
     fn of(folder: &Path, quants: &[Quant]) -> Vec<(String, String, bool)> {
-        let mut left_out = Vec::new();
-        let found = models::find(&[folder.to_owned()]).unwrap();
-        let candidates = wanted(found, quants, &mut left_out).unwrap();
+        let candidates = find_with(&[folder.to_owned()], quants, &folder.join("cache")).unwrap();
         candidates.into_iter().map(|c| (c.found.cell.model, c.found.cell.quant, c.request.is_some())).collect()
     }
 
@@ -145,6 +173,9 @@ mod tests {
             of(folder.path(), &[Quant::Q4_0, Quant::Q6K, Quant::Q8_0]),
             [cell("a", "Q6_K", true), cell("a", "Q8_0", true), cell("a", "Q4_0", false), cell("b", "Q8_0", false)]
         );
+        let [base, there] = ["a-F16.gguf", "a-Q4_0.gguf"].map(|name| folder.path().join(name));
+        let apart = find_with(&[base, there], &[Quant::Q4_0], &folder.path().join("cache")).unwrap();
+        assert!(apart.len() == 1 && apart[0].request.is_none(), "named apart they are still one model's: {apart:?}");
         assert_eq!(of(folder.path(), &[Quant::F16]), [cell("a", "F16", false)], "the base itself");
         assert_eq!(of(folder.path(), &[Quant::F16, Quant::Q4_0]).len(), 2);
     }
@@ -153,7 +184,7 @@ mod tests {
     fn a_wish_that_nothing_can_be_made_for_is_a_usage_error_that_says_what_is_there_and_what_to_name() {
         let folder = tempfile::tempdir().unwrap();
         file(folder.path(), "b-Q8_0.gguf", Quant::Q8_0);
-        let error = find(&[folder.path().to_owned()], &[Quant::Q4_0]).unwrap_err();
+        let error = find_with(&[folder.path().to_owned()], &[Quant::Q4_0], folder.path()).unwrap_err();
         assert_eq!(crate::exit_code::of(&error), crate::exit_code::Exit::Usage);
         assert!(error.to_string().starts_with("--quants: none of them is there; found: Q8_0. "), "{error}");
     }

@@ -65,7 +65,15 @@ fn base_file_in(cache: &Path) -> anyhow::Result<PathBuf> {
 /// # Errors
 /// The cache cannot be written.
 pub fn base() -> anyhow::Result<Base> {
-    Base::open(&base_file()?, &folder::cache()?)
+    base_in(&folder::cache()?)
+}
+
+/// As [`base`], in this cache.
+///
+/// # Errors
+/// As [`base`]'s.
+pub fn base_in(cache: &Path) -> anyhow::Result<Base> {
+    Base::open(&base_file_in(cache)?, cache)
 }
 
 /// The file of a MODEL that is the demo model, made if it is not there; none for any other MODEL. Not for a runtime's thread

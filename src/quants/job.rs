@@ -76,12 +76,12 @@ impl Shop<'_> {
 
     /// Makes the file; the caller holds the lock. Whatever happens, no part of it stays.
     async fn make(&self, request: &Request, cancel: &mut watch::Receiver<bool>) -> anyhow::Result<Kept> {
+        self.make_room(request)?;
         let folder = self.store.folder_of(request);
-        fs::create_dir_all(&folder)
-            .with_context(|| format!("{}: cannot be made; SWEETSPOT_CACHE names another folder", folder.display()))?;
-        self.make_room(request, &folder)?;
         let partial = folder.join(format!(".{}.{}.partial", request.quant, std::process::id()));
-        fs::File::create(&partial).with_context(|| format!("{}: cannot be written", folder.display()))?;
+        begin(&folder, &partial).with_context(|| {
+            format!("{}: cannot be written; SWEETSPOT_CACHE names another folder", folder.display())
+        })?;
         let result = self.quantize(request, &partial, cancel).await;
         if result.is_err() {
             let _ = fs::remove_file(&partial); // the error to tell is the first one
@@ -90,15 +90,16 @@ impl Shop<'_> {
         result
     }
 
-    fn make_room(&self, request: &Request, folder: &Path) -> anyhow::Result<()> {
+    fn make_room(&self, request: &Request) -> anyhow::Result<()> {
         let needed = request.base.estimated_bytes(request.quant);
         for gone in self.store.make_room(needed)? {
             let (name, gb) = (gone.path.display(), gigabytes(gone.entry.stamp.size_bytes));
             let limit = gigabytes(self.store.limit_bytes());
             self.console.note(&format!("{name} ({gb:.2} GB) removed: the cache keeps {limit} GB"));
         }
-        match disk::free_bytes(&folder.join("file")) {
-            Some(free) if free < needed => bail!(disk_full(folder, needed, free)),
+        let root = self.store.root();
+        match disk::free_bytes(&root.join("file")) {
+            Some(free) if free < needed => bail!(disk_full(root, needed, free)),
             _ => Ok(()),
         }
     }
@@ -195,6 +196,18 @@ impl Shop<'_> {
         match reason.strip_prefix(&format!("{base}: ")) {
             Some(_) => reason,
             None => format!("{base}: llama.cpp's quantizer: {reason}"),
+        }
+    }
+}
+
+/// Makes the folder and an empty file in it. Another process may remove the folder between the two, as it is empty.
+fn begin(folder: &Path, partial: &Path) -> std::io::Result<()> {
+    let mut tries_left = 10;
+    loop {
+        fs::create_dir_all(folder)?;
+        match fs::File::create(partial) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && tries_left > 0 => tries_left -= 1,
+            created => return created.map(drop),
         }
     }
 }

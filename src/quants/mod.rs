@@ -1,7 +1,7 @@
 //! The quantizations that this program makes: from a base file, by llama.cpp's quantizer in workers, into the user's cache
 //! folder, where each is made once.
 //!
-//! [`base`] is what is quantized, [`request`] what is wanted of it, [`make`] makes what is not there yet, [`store`] keeps it,
+//! [`base`] is what is quantized, [`request`] what is wanted of it, [`mod@make`] makes what is not there yet, [`store`] keeps it,
 //! [`demo`] is the model that comes with the program.
 //!
 //! Left out on purpose: how a tensor is quantized ([`crate::engine::quantize`]) and what is measured on the result.

@@ -2,7 +2,7 @@
 //!
 //! `quants/HASH/NAME-QUANT.gguf` with `QUANT.json` beside it, HASH being that of everything that decides the bytes (the base's
 //! content, the options, llama.cpp's version). The time of change of `QUANT.json` is when it was last used; `quants/locks/`
-//! says who uses or makes what. Left out on purpose: making the files ([`super::make`]).
+//! says who uses or makes what. Left out on purpose: making the files ([`mod@super::make`]).
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -203,7 +203,9 @@ impl Store {
                     name.ends_with(&format!("-{quant}.gguf")) || name.starts_with(&format!(".{quant}."))
                 };
                 let Some(quant) = Quant::ALL.iter().find(is_of) else { continue };
-                if let Ok(Some(_lock)) = Lock::to_make(&self.lock_of(&hash, *quant)) {
+                if let Ok(Some(_lock)) = Lock::to_make(&self.lock_of(&hash, *quant))
+                    && read(&entry_path(&folder, *quant)).is_none_or(|kept| kept.path != path)
+                {
                     let _ = fs::remove_file(&path); // it is in nobody's way
                 }
             }
