@@ -50,7 +50,13 @@ fn every_tiny_shape_in_every_quantization_is_a_whole_file_that_says_what_it_is()
     let path = dir.path().join("m.gguf");
     for shape in catalog::tiny_shapes() {
         for &quant in Quant::ALL {
-            let plan = write(&Spec::of_shape(shape, quant), &path);
+            let spec = Spec::of_shape(shape, quant);
+            if let Err(SynthError::Mix { reason, .. }) = synth::plan(&spec) {
+                // llama.cpp refuses models with rows of odd lengths in its one-bit type alone
+                assert_eq!((quant, reason.as_str()), (Quant::Q1_0, "no tensor type fallback is defined for type q1_0"));
+                continue;
+            }
+            let plan = write(&spec, &path);
             let gguf = Gguf::open(&path).unwrap_or_else(|e| panic!("{} {quant}: {e}", shape.name));
             assert_eq!(gguf.file_bytes(), plan.file_bytes(), "{} {quant}", shape.name);
             assert_eq!(gguf.file_type(), quant.name(), "{}", shape.name);

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use sweetspot::engine::fake::{Act, Place};
-use sweetspot::worker::protocol::{Event, Job};
+use sweetspot::worker::protocol::{Event, Job, Order};
 use worker_support::{Lab, SWEETSPOT, gone_within, name};
 
 /// Far more than a death takes, and far less than something that does not come at all: the machine may be busy.
@@ -73,7 +73,7 @@ fn start(mut command: Command) -> ByHand {
 
 impl ByHand {
     fn send(&mut self, job: &Job) {
-        let mut line = serde_json::to_vec(job).unwrap();
+        let mut line = serde_json::to_vec(&Order::from(job)).unwrap();
         line.push(b'\n');
         self.child.stdin.as_mut().unwrap().write_all(&line).unwrap();
     }

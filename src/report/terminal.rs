@@ -54,11 +54,11 @@ const COLUMNS: &[Column] = &[
     Column { name: "Quant", value: |c| c.cell.quant.clone(), alignment: CellAlignment::Left, expendable: 0 },
     Column {
         name: "Size GB",
-        value: |c| format!("{:.2}", c.size_gb()),
+        value: |c| size(Some(c.size_gb())),
         alignment: CellAlignment::Right,
         expendable: 2,
     },
-    Column { name: "Mem GB", value: |c| two_digits(c.memory_gb()), alignment: CellAlignment::Right, expendable: 0 },
+    Column { name: "Mem GB", value: |c| size(c.memory_gb()), alignment: CellAlignment::Right, expendable: 0 },
     Column { name: "TTFT s", value: |c| metric(c, "ttft_seconds"), alignment: CellAlignment::Right, expendable: 0 },
     Column { name: "tok/s", value: |c| metric(c, "tokens_per_second"), alignment: CellAlignment::Right, expendable: 0 },
     Column { name: "ITL p50/p95/max ms", value: latencies, alignment: CellAlignment::Right, expendable: 3 },
@@ -146,8 +146,13 @@ fn metric(cell: &CellView, name: &str) -> String {
     cell.metric(Interactive, name).map_or_else(|| EMPTY.to_owned(), number)
 }
 
-fn two_digits(value: Option<f64>) -> String {
-    value.map_or_else(|| EMPTY.to_owned(), |value| format!("{value:.2}"))
+/// GB with two digits behind the point; small models would be 0.00 with them and have four.
+fn size(gb: Option<f64>) -> String {
+    match gb {
+        Some(gb) if gb < 0.1 => format!("{gb:.4}"),
+        Some(gb) => format!("{gb:.2}"),
+        None => EMPTY.to_owned(),
+    }
 }
 
 fn latencies(cell: &CellView) -> String {

@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(close.standing(), Some(Standing::Safe));
         assert_eq!(
             close.words(),
-            "keeps 95 % of Q8_0's right answers: safe, though the small loss is real (−4.0 points, 95 % interval −7.7 to −0.9)"
+            "keeps 95 % of Q8_0's right answers: safe, though the small loss is real (−4.0 points, 95 % interval −7.1 to −1.1)"
         );
         let more = comparison(pairs(30, 1, 3, 6));
         assert!(more.words().starts_with("gives as many right answers as Q8_0: safe (+5.0 points"), "{}", more.words());

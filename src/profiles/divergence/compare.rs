@@ -174,7 +174,8 @@ mod tests {
                     reference.iter().zip(random_row(&mut random, n)).map(|(a, b)| a + noise * b / 4.0).collect();
                 let (kld, nll, nll_reference) = by_the_book(&reference, &candidate, n / 2);
                 let compared = compare(&reference, &candidate, n / 2).unwrap();
-                assert!((compared.kld - kld).abs() < 1e-6 * kld + 1e-8, "{n}: {} instead of {kld}", compared.kld);
+                // the exponentials' relative error times the spread of the logits' differences, about 0.4 for the small noise
+                assert!((compared.kld - kld).abs() < 1e-6 * kld + 8e-8, "{n}: {} instead of {kld}", compared.kld);
                 assert!((compared.nll - nll).abs() < 1e-6 && (compared.nll_reference - nll_reference).abs() < 1e-6);
             }
         }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use super::QualityView;
 use crate::report::cell::CellView;
+use crate::profiles::divergence::kld_difference;
 use crate::report::markdown::inline;
 use crate::stats::{Pairs, Share};
 use crate::verdict::interpretation::number;
@@ -17,7 +18,7 @@ const EMPTY: &str = "–";
 pub fn render(cells: &[CellView]) -> String {
     let measured: Vec<(&CellView, &QualityView)> =
         cells.iter().filter_map(|cell| Some((cell, cell.quality()?.1))).collect();
-    [answers(&measured), changes(&measured), divergence(&measured)].concat()
+    [answers(&measured), changes(&measured), divergence(&measured), steps(&measured)].concat()
 }
 
 type Row<'v> = (&'v CellView, &'v QualityView);
@@ -123,6 +124,40 @@ fn divergence(rows: &[Row<'_>]) -> String {
         );
     }
     out
+}
+
+/// What each step down of a model's ladder adds to the divergence: paired by chunk, so that steps differ surely whose means by
+/// themselves do not.
+fn steps(rows: &[Row<'_>]) -> String {
+    let mut ladder: Vec<_> = rows.iter().filter(|(_, view)| view.divergence.is_some()).collect();
+    ladder.sort_by_key(|(cell, _)| std::cmp::Reverse(cell.cell.size_bytes));
+    let mut out = String::new();
+    for (place, (lower, view)) in ladder.iter().enumerate() {
+        let Some((upper, above)) = ladder[..place].iter().rfind(|(cell, _)| cell.cell.model == lower.cell.model) else {
+            continue;
+        };
+        let Some(step) = view.samples.divergence.as_ref().zip(above.samples.divergence.as_ref()) else { continue };
+        let Some(difference) = kld_difference(step.0, step.1) else { continue };
+        let interval = difference.interval.map_or_else(
+            || EMPTY.to_owned(),
+            |i| format!("{} to {}", signed_digits(i.low), signed_digits(i.high)),
+        );
+        let values = [inline(&upper.cell.quant), signed_digits(difference.value), interval];
+        row(&mut out, lower, &values);
+    }
+    if out.is_empty() {
+        return out;
+    }
+    let mut table =
+        String::from("\nWhat each step down adds to the mean KLD, paired by chunk, with a bootstrap's 95 % interval:\n\n");
+    head(&mut table, &["Model"], &["step from", "more KLD", "95 % interval"].map(str::to_owned), &[]);
+    table + &out
+}
+
+/// `+0.000123`: three digits that count.
+fn signed_digits(value: f64) -> String {
+    let sign = if value < 0.0 { "−" } else { "+" };
+    format!("{sign}{}", number(value.abs()))
 }
 
 fn head(out: &mut String, first: &[&str], names: &[String], last: &[&str]) {

@@ -1,0 +1,1 @@
+"""Generators of questions: each takes a random generator and gives an `Item`."""
