@@ -180,5 +180,5 @@ fn a_job_of_another_version_is_refused_with_both_versions() {
     assert_eq!(seen.names(), ["ready"]);
     assert_eq!(seen.ending.exit, Exit::Code(2));
     let said = seen.ending.log_tail.join("\n");
-    assert!(said.contains("version 42") && said.contains("speaks version 1"), "{said}");
+    assert!(said.contains("version 42") && said.contains("speaks version 2"), "{said}");
 }

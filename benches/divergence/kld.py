@@ -32,11 +32,14 @@ PRINTED = {
     "kld_p99": rf"99\.0% +KLD: +{NUMBER}",
     "kld_max": rf"Maximum KLD: +{NUMBER}",
     "perplexity": rf"Mean PPL\(Q\) +: +{NUMBER}",
-    "perplexity_reference": rf"Mean PPL\(base\) +: +{NUMBER}",
     "log_perplexity_ratio": rf"Mean ln\(PPL\(Q\)/PPL\(base\)\) +: +{NUMBER}",
     "p_change_rms_percent": rf"RMS Δp +: +{NUMBER}",
     "same_top_percent": rf"Same top p: +{NUMBER}",
 }
+# The reference's perplexity as the first pass prints it. The second pass prints one of its own, "Mean PPL(base)", of what it reads
+# back from the file, where every logit further than 16 below the largest is raised to that: too low where a text surprises.
+FIRST_PASS = {"perplexity_reference": rf"Final estimate: PPL = {NUMBER}"}
+NUMBERS = [*PRINTED, *FIRST_PASS]
 # Its log is written by a thread that does not always finish before the program ends.
 ATTEMPTS = 5
 # Largest difference: a share of llama-perplexity's number, or points.
@@ -73,6 +76,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=positive, default=5, help="default: %(default)s")
     parser.add_argument("-c", "--chunk", type=positive, default=512, help="default: %(default)s")
     parser.add_argument("-t", "--threads", type=positive, default=os.cpu_count() or 1, help="default: %(default)s")
+    parser.add_argument("--precision", default="0", help="sweetspot's; above 0 it reads less, and numbers need not agree")
     parser.add_argument("--limit", type=float, default=0.6, help="largest median ratio of the times; default: %(default)s")
     arguments = parser.parse_args()
     for path in (arguments.llama_perplexity, arguments.sweetspot, arguments.reference, arguments.text, *arguments.candidates):
@@ -90,27 +94,31 @@ def positive(text: str) -> int:
 
 def measure_ours(arguments: argparse.Namespace, candidate: str) -> dict:
     command = [arguments.sweetspot, "quality", candidate, "--reference", arguments.reference, "--text", arguments.text,
-               "-c", str(arguments.chunk), "-t", str(arguments.threads), "--precision", "0", "-o", "json"]
+               "-c", str(arguments.chunk), "-t", str(arguments.threads), "--precision", arguments.precision, "-o", "json"]
     seconds, output = timed(command)
     divergence = json.loads(output)["divergence"]
-    return {"seconds": seconds, "logits_bytes": 0, **{name: divergence[name] for name in PRINTED}, "tokens": divergence["tokens"]}
+    return {"seconds": seconds, "logits_bytes": 0, **{name: divergence[name] for name in NUMBERS}, "tokens": divergence["tokens"]}
 
 
 def measure_peer(arguments: argparse.Namespace, candidate: str, logits: str) -> dict:
     both = ["-c", str(arguments.chunk), "-t", str(arguments.threads), "--kl-divergence-base", logits]
-    first, _ = timed([arguments.llama_perplexity, "-m", arguments.reference, "-f", arguments.text, *both])
+    command = [arguments.llama_perplexity, "-m", arguments.reference, "-f", arguments.text, *both]
+    first, of_reference = printed(command, FIRST_PASS)
     size = os.path.getsize(logits)
-    for _ in range(ATTEMPTS):
-        second, output = timed([arguments.llama_perplexity, "-m", candidate, "--kl-divergence", *both])
-        found = {name: re.search(pattern, output) for name, pattern in PRINTED.items()}
-        if all(found.values()):
-            break
-        say("llama-perplexity ended before it had printed its numbers: once more")
-    else:
-        fail("llama-perplexity did not print its numbers; are there at least 100 scored tokens?")
+    second, of_candidate = printed([arguments.llama_perplexity, "-m", candidate, "--kl-divergence", *both], PRINTED)
     os.remove(logits)
-    numbers = {name: float(match.group(1)) for name, match in found.items()}
-    return {"seconds": first + second, "first_seconds": first, "logits_bytes": size, **numbers}
+    return {"seconds": first + second, "first_seconds": first, "logits_bytes": size, **of_reference, **of_candidate}
+
+
+def printed(command: list[str], patterns: dict) -> tuple[float, dict]:
+    """Seconds of a run that printed all numbers, and the numbers."""
+    for _ in range(ATTEMPTS):
+        seconds, output = timed(command)
+        found = {name: re.search(pattern, output) for name, pattern in patterns.items()}
+        if all(found.values()):
+            return seconds, {name: float(match.group(1)) for name, match in found.items()}
+        say("llama-perplexity ended before it had printed its numbers: once more")
+    fail("llama-perplexity did not print its numbers; are there at least 100 scored tokens?")
 
 
 def timed(command: list[str]) -> tuple[float, str]:
@@ -132,9 +140,9 @@ def print_agreement(runs: dict) -> list[str]:
     for candidate, of in runs.items():
         name = os.path.basename(candidate)
         ours, peer = of[OURS][-1], of[PEER][-1]
-        if any(run[number] != ours[number] for run in of[OURS] for number in PRINTED):
+        if any(run[number] != ours[number] for run in of[OURS] for number in NUMBERS):
             problems.append(f"{name}: sweetspot's numbers differ from round to round")
-        for number in PRINTED:
+        for number in NUMBERS:
             difference = ours[number] - peer[number]
             if number in POINTS or number.endswith("_percent") or number == "log_perplexity_ratio":
                 shown, wrong = f"{difference:+.4f}", number in POINTS and abs(difference) > POINTS[number]

@@ -46,8 +46,9 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     text: Option<PathBuf>,
     /// Standard error of the mean divergence at which reading ends; 0: read the whole text
-    #[arg(long, value_name = "PERCENT", default_value = "5%", value_parser = percent)]
-    precision: f64,
+    /// [default: 5%]
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    precision: Option<f64>,
     /// Tokens of a chunk; its second half is scored
     #[arg(short = 'c', long, value_name = "N", default_value_t = divergence::CHUNK_TOKENS,
           value_parser = clap::value_parser!(u32).range(8..=65536))]
@@ -108,6 +109,7 @@ pub enum Format {
 /// model that cannot be measured is a line on stderr.
 #[allow(clippy::needless_pass_by_value)] // every command has the same signature
 pub fn run(args: Args) -> anyhow::Result<Exit> {
+    args.check()?;
     let found = models::find(&args.models.iter().map(|model| file(model)).collect::<anyhow::Result<Vec<_>>>()?)?;
     let reference = args.reference.as_deref().map(reference).transpose()?;
     let asks = args.set.is_some() || !args.prompts.is_empty() || (reference.is_none() && !args.caches_differ());
@@ -166,6 +168,17 @@ async fn measure(cells: &[PlannedCell], workers: &Workers) -> (Vec<Outcome>, boo
 }
 
 impl Args {
+    /// Whether what is given is of use.
+    fn check(&self) -> anyhow::Result<()> {
+        let given = [("--text", self.text.is_some()), ("--precision", self.precision.is_some())];
+        match given.iter().find(|(_, given)| *given) {
+            Some((flag, _)) if self.reference.is_none() && !self.caches_differ() => Err(UsageError::new(format!(
+                "{flag} is of use only where models are compared: name a --reference, or a type of the KV cache (-ctk, -ctv)"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     fn caches_differ(&self) -> bool {
         (self.cache_type_k, self.cache_type_v) != (self.reference_cache_type_k, self.reference_cache_type_v)
     }
@@ -213,7 +226,8 @@ fn divergence_job(args: &Args, found: &Found, reference: Option<&Found>, text: &
     job = job.with_threads(threads, weights_bytes, args.n_gpu_layers == Some(0) || !crate::engine::HAS_GPU);
     // a file that is compared with itself is loaded once
     job.reference = reference.filter(|r| r.cell.path != found.cell.path).map(|r| params(&r.cell.path));
-    (job.precision_percent, job.seed) = (args.precision, args.seed);
+    job.precision_percent = args.precision.unwrap_or(job.precision_percent);
+    job.seed = args.seed;
     (job.context.type_k, job.context.type_v) = (args.cache_type_k, args.cache_type_v);
     let of_reference = &mut job.reference_context;
     (of_reference.type_k, of_reference.type_v) = (args.reference_cache_type_k, args.reference_cache_type_v);

@@ -115,7 +115,7 @@ fn requests(args: &Args, base: &Rc<Base>, cache: &Path) -> anyhow::Result<Vec<Re
 /// Paths to stdout, what went wrong and a table to stderr.
 fn tell(requests: &[Request], results: Vec<anyhow::Result<Made>>, out: Option<&Path>) -> anyhow::Result<Exit> {
     let mut table = table(&["Model", "Quant", "Size GB", "Bits/weight", "Seconds"]);
-    let (mut paths, mut interrupted) = (Vec::new(), false);
+    let (mut paths, mut unmade) = (Vec::new(), Vec::new());
     for (request, result) in requests.iter().zip(results) {
         let placed = result.and_then(|made| match out {
             Some(folder) => Ok((export::into_folder(&made.path, folder, &request.file_name())?, made)),
@@ -126,7 +126,7 @@ fn tell(requests: &[Request], results: Vec<anyhow::Result<Made>>, out: Option<&P
                 paths.push(format!("{}\n", path.display()));
                 table.add_row(row(request, &made));
             }
-            Err(error) if error.is::<Interrupted>() => interrupted = true,
+            Err(error) if error.is::<Interrupted>() => unmade.push(request.quant.name()),
             Err(error) => {
                 let error = format!("{error:#}");
                 let quant = request.quant.name();
@@ -139,7 +139,10 @@ fn tell(requests: &[Request], results: Vec<anyhow::Result<Made>>, out: Option<&P
         crate::say!("{table}");
         out::print(&paths.concat())?;
     }
-    Ok(match (interrupted, paths.is_empty()) {
+    if !unmade.is_empty() {
+        crate::say!("sweetspot: interrupted; not made: {}", unmade.join(", "));
+    }
+    Ok(match (!unmade.is_empty(), paths.is_empty()) {
         (true, _) => Exit::Interrupted,
         (false, true) => Exit::Nothing,
         (false, false) => Exit::Success,

@@ -193,7 +193,7 @@ impl Session for LlamaSession<'_> {
     }
 
     fn scored_logits(&mut self) -> &[f32] {
-        self.context.rows(self.n_scored)
+        if self.n_scored == 0 { &[] } else { self.context.rows() }
     }
 
     fn synchronize(&mut self) {

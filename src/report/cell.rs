@@ -288,7 +288,7 @@ impl CellView {
                     rating,
                     numbers: view.numbers(),
                     tokens_per_second: view.metric("tokens_per_second"),
-                    n_ctx: self.n_ctx().unwrap_or_default(),
+                    n_ctx: self.useful_n_ctx().unwrap_or_default(),
                 },
                 _ => failed(),
             },
@@ -303,6 +303,12 @@ impl CellView {
             trial,
             answers: self.answers(),
         }
+    }
+
+    /// The context to start the model with: the measured one, but no more than it was trained for.
+    fn useful_n_ctx(&self) -> Option<u32> {
+        let trained = self.model.as_ref().map_or(u32::MAX, |model| model.n_ctx_train);
+        Some(self.n_ctx()?.min(trained))
     }
 
     /// Context size of the interactive profile in tokens.

@@ -52,12 +52,7 @@ struct Column {
 const COLUMNS: &[Column] = &[
     Column { name: "Model", value: |c| c.cell.model.clone(), alignment: CellAlignment::Left, expendable: 0 },
     Column { name: "Quant", value: |c| c.cell.quant.clone(), alignment: CellAlignment::Left, expendable: 0 },
-    Column {
-        name: "Size GB",
-        value: |c| size(Some(c.size_gb())),
-        alignment: CellAlignment::Right,
-        expendable: 2,
-    },
+    Column { name: "Size GB", value: |c| size(Some(c.size_gb())), alignment: CellAlignment::Right, expendable: 2 },
     Column { name: "Mem GB", value: |c| size(c.memory_gb()), alignment: CellAlignment::Right, expendable: 0 },
     Column { name: "TTFT s", value: |c| metric(c, "ttft_seconds"), alignment: CellAlignment::Right, expendable: 0 },
     Column { name: "tok/s", value: |c| metric(c, "tokens_per_second"), alignment: CellAlignment::Right, expendable: 0 },

@@ -8,7 +8,8 @@ use crate::stats::{Pairs, float, ratio};
 /// with the wording of a prompt; one in twenty is about what a reader begins to notice.
 pub const SAFE_SHARE: f64 = 0.95;
 
-/// One that surely keeps less than this share breaks answers: of what the better one knows, more than every fifth is lost.
+/// One that surely lost answers and keeps less than this share breaks them: of what the better one knows, more than every
+/// fifth is lost.
 pub const BROKEN_SHARE: f64 = 0.80;
 
 /// The answers of two quantizations to the same prompts; the first of each pair is the reference.
@@ -34,7 +35,7 @@ pub struct Change {
 /// Where a quantization stands against a better one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
-    /// It surely lost more than a fifth of the right answers.
+    /// It surely lost some of the right answers, and more than a fifth of them in what was measured.
     Broken,
     /// It surely lost some, or a category of them broke.
     Worse,
@@ -88,12 +89,16 @@ impl Comparison {
         let (Some(kept), Some(standing)) = (kept(&self.all), self.standing()) else {
             return format!("{reference} had no right answer to keep");
         };
-        let keeps = format!("keeps {} % of {reference}'s right answers", (100.0 * kept).round());
+        // 94.7 % must not read like the 95 % that would be safe
+        let decimals = usize::from(kept < SAFE_SHARE && (100.0 * kept).round() >= 100.0 * SAFE_SHARE);
+        let keeps = format!("keeps {:.decimals$} % of {reference}'s right answers", 100.0 * kept);
         let difference = difference(&self.all).unwrap_or_default();
         let n = self.all.n();
         match standing {
             Standing::Broken => format!("{keeps}: it breaks answers ({difference})"),
-            Standing::Worse if kept >= BROKEN_SHARE => format!("{keeps}: a real loss ({difference}){}", self.broken()),
+            Standing::Worse if kept >= BROKEN_SHARE && is_lower(&self.all) => {
+                format!("{keeps}: a real loss ({difference}){}", self.broken())
+            }
             Standing::Worse => format!("{keeps}{}", self.broken()),
             Standing::Unclear => format!("{keeps}, which chance could explain with {n} prompts ({difference})"),
             Standing::Safe if is_lower(&self.all) => {

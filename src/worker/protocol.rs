@@ -10,7 +10,7 @@ use crate::engine::{EngineInfo, MemoryBreakdown, ModelInfo, ModelParams};
 use crate::profiles::{self, ProfileName, Progress, Samples};
 
 /// Version of [`Order`] and [`Event`].
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// All that a worker does in its life.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

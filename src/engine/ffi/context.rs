@@ -26,6 +26,8 @@ pub struct Context<'m> {
     n_vocab: usize,
     /// Rows of logits that a batch may ask for; llama.cpp aborts the process above them.
     n_outputs_max: usize,
+    /// Rows of logits that the last decode left; none after one that failed.
+    n_rows: usize,
     /// Which tokens of a batch are scored; kept to save the allocation.
     scored: Vec<i8>,
     /// Owned; llama.cpp has its address for as long as the context lives.
@@ -63,7 +65,7 @@ impl<'m> Context<'m> {
             n => n,
         } as usize;
         let (sampler, scored) = (Sampler::new(&Sampling::Greedy), Vec::new());
-        Ok(Self { raw: context, sampler, n_vocab, n_outputs_max, scored, abort, model: PhantomData })
+        Ok(Self { raw: context, sampler, n_vocab, n_outputs_max, n_rows: 0, scored, abort, model: PhantomData })
     }
 
     /// Size in tokens, as llama.cpp rounded it.
@@ -84,6 +86,7 @@ impl<'m> Context<'m> {
     /// llama.cpp's return code where it is not 0.
     pub fn decode(&mut self, tokens: &[i32]) -> Result<(), i32> {
         let n_tokens = i32::try_from(tokens.len()).map_err(|_| -1)?;
+        self.n_rows = 0;
         if tokens.is_empty() || tokens.len() > self.n_batch() as usize {
             return Err(-1); // what llama.h calls an invalid batch; llama.cpp itself would abort the process
         }
@@ -103,6 +106,7 @@ impl<'m> Context<'m> {
     pub fn decode_scored(&mut self, tokens: &[i32], first_scored: usize) -> Result<(), i32> {
         let n_tokens = i32::try_from(tokens.len()).map_err(|_| -1)?;
         let n_rows = tokens.len().saturating_sub(first_scored);
+        self.n_rows = 0;
         if tokens.is_empty() || tokens.len() > self.n_batch() as usize || n_rows > self.n_outputs_max {
             return Err(-1); // llama.cpp itself would abort the process
         }
@@ -114,19 +118,24 @@ impl<'m> Context<'m> {
             batch.logits = self.scored.as_mut_ptr();
             sys::llama_decode(self.raw.as_ptr(), batch)
         };
-        if code == 0 { Ok(()) } else { Err(code) }
+        if code != 0 {
+            return Err(code);
+        }
+        self.n_rows = n_rows;
+        Ok(())
     }
 
-    /// The `n_rows` rows of logits of the last decode, one after the other; the caller has asked for as many.
-    pub fn rows(&mut self, n_rows: usize) -> &[f32] {
-        if n_rows == 0 {
+    /// The rows of logits that the last [`Context::decode_scored`] has asked for, one after the other; none where it failed or
+    /// another decode came after it.
+    pub fn rows(&mut self) -> &[f32] {
+        if self.n_rows == 0 {
             return &[];
         }
         // SAFETY: the context is alive and borrowed mutably for as long as the slice lives; llama.cpp waits for the logits and
-        // keeps the rows of a batch in its tokens' order in one buffer.
+        // keeps the rows of a batch in its tokens' order in one buffer, which has `n_rows` of them since the last decode.
         unsafe {
             let rows = sys::llama_get_logits(self.raw.as_ptr());
-            if rows.is_null() { &[] } else { std::slice::from_raw_parts(rows, n_rows * self.n_vocab) }
+            if rows.is_null() { &[] } else { std::slice::from_raw_parts(rows, self.n_rows * self.n_vocab) }
         }
     }
 

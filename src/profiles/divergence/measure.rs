@@ -38,7 +38,7 @@ pub fn run(job: &Job, rig: &mut Rig<'_>) -> Result<Samples, ProfileError> {
         text_tokens,
         chunk_tokens: job.chunk_tokens,
         precision_percent: job.precision_percent,
-        reference: loaded.as_ref().map(|model| model.info().description.clone()),
+        reference: loaded.as_ref().map(|model| format!("{} {}", model.info().name, model.info().quantization)),
         seed: job.seed,
     };
     let total = chunks.len() as u64;

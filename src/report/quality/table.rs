@@ -4,8 +4,8 @@
 use std::fmt::Write;
 
 use super::QualityView;
-use crate::report::cell::CellView;
 use crate::profiles::divergence::kld_difference;
+use crate::report::cell::CellView;
 use crate::report::markdown::inline;
 use crate::stats::{Pairs, Share};
 use crate::verdict::interpretation::number;
@@ -123,13 +123,19 @@ fn divergence(rows: &[Row<'_>]) -> String {
             ],
         );
     }
+    let tokens: Vec<u64> = rows.iter().filter_map(|(_, view)| Some(view.divergence.as_ref()?.tokens)).collect();
+    if tokens.iter().any(|n| n != &tokens[0]) {
+        out.push_str(
+            "\nReading ended where a mean was sure enough: perplexities of rows with other numbers of tokens are of other text.\n",
+        );
+    }
     out
 }
 
 /// What each step down of a model's ladder adds to the divergence: paired by chunk, so that steps differ surely whose means by
 /// themselves do not.
 fn steps(rows: &[Row<'_>]) -> String {
-    let mut ladder: Vec<_> = rows.iter().filter(|(_, view)| view.divergence.is_some()).collect();
+    let mut ladder: Vec<_> = rows.iter().filter(|(_, view)| has_other_reference(view)).collect();
     ladder.sort_by_key(|(cell, _)| std::cmp::Reverse(cell.cell.size_bytes));
     let mut out = String::new();
     for (place, (lower, view)) in ladder.iter().enumerate() {
@@ -138,20 +144,25 @@ fn steps(rows: &[Row<'_>]) -> String {
         };
         let Some(step) = view.samples.divergence.as_ref().zip(above.samples.divergence.as_ref()) else { continue };
         let Some(difference) = kld_difference(step.0, step.1) else { continue };
-        let interval = difference.interval.map_or_else(
-            || EMPTY.to_owned(),
-            |i| format!("{} to {}", signed_digits(i.low), signed_digits(i.high)),
-        );
+        let interval = difference
+            .interval
+            .map_or_else(|| EMPTY.to_owned(), |i| format!("{} to {}", signed_digits(i.low), signed_digits(i.high)));
         let values = [inline(&upper.cell.quant), signed_digits(difference.value), interval];
         row(&mut out, lower, &values);
     }
     if out.is_empty() {
         return out;
     }
-    let mut table =
-        String::from("\nWhat each step down adds to the mean KLD, paired by chunk, with a bootstrap's 95 % interval:\n\n");
+    let mut table = String::from(
+        "\nWhat each step down adds to the mean KLD, paired by chunk, with a bootstrap's 95 % interval:\n\n",
+    );
     head(&mut table, &["Model"], &["step from", "more KLD", "95 % interval"].map(str::to_owned), &[]);
     table + &out
+}
+
+/// Whether it was compared with another file: KV caches compared on the same weights are no steps of a ladder.
+fn has_other_reference(view: &QualityView) -> bool {
+    view.samples.divergence.as_ref().is_some_and(|samples| samples.reference.is_some())
 }
 
 /// `+0.000123`: three digits that count.
