@@ -10,7 +10,7 @@ pub fn watch() -> watch::Receiver<bool> {
     watch_saying("stopping; what was measured will be reported (once more to end at once)")
 }
 
-/// As [`watch`], with the words that the first request is answered with.
+/// As [`watch()`], with the words that the first request is answered with.
 #[must_use]
 pub fn watch_saying(answer: &'static str) -> watch::Receiver<bool> {
     let (sender, receiver) = watch::channel(false);

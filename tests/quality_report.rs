@@ -145,7 +145,7 @@ fn the_json_report_has_categories_changes_and_divergence() {
     );
     assert_eq!(report["results"][1]["profiles"]["quality"]["quality"]["change"], Value::Null, "the best has no better");
     let words = profile["interpretation"].as_str().unwrap();
-    assert!(words.contains("Q4_K_M keeps 95 % of Q8_0's right answers"), "{words}");
+    assert!(words.contains("Q4_K_M keeps 94.7 % of Q8_0's right answers"), "{words}");
 }
 
 #[test]
