@@ -1,5 +1,7 @@
 //! The interactive profile's loop over the scripted engine and a clock that only the script moves: every nanosecond is known.
 
+mod scripted_rig;
+
 use std::time::Duration;
 
 use sweetspot::engine::fake::{Delays, FakeEngine, Piece, Script};
@@ -33,28 +35,7 @@ fn run(script: Script, job: Job) -> Result<Samples, ProfileError> {
 
 /// Raises the abort handle when `stop` says so of the progress.
 fn run_until(script: Script, job: Job, stop: impl Fn(&Progress) -> bool) -> Result<Samples, ProfileError> {
-    let clock = ManualClock::default();
-    let engine = FakeEngine::with_clock(script, clock.clone());
-    let params = ModelParams::new(std::path::Path::new("fake.gguf"));
-    let model = engine.load(&params, Box::new(|_| std::ops::ControlFlow::Continue(()))).unwrap();
-    let abort = AbortHandle::default();
-    let raised = abort.clone();
-    let mut progress = move |progress| {
-        if stop(&progress) {
-            raised.raise();
-        }
-    };
-    let mut rig = Rig {
-        engine: &engine,
-        loaded: &params,
-        model: &*model,
-        clock: &clock,
-        abort,
-        progress: &mut progress,
-        memory: None,
-        memory_allowed_bytes: None,
-    };
-    match profiles::Job::Interactive(job).run(&mut rig)? {
+    match scripted_rig::run(script, stop, |rig| profiles::Job::Interactive(job).run(rig))? {
         profiles::Samples::Interactive(samples) => Ok(samples),
         _ => panic!("an interactive job gave other samples"),
     }

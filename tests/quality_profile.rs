@@ -1,14 +1,15 @@
 //! The quality profile's loop over the scripted engine: which prompt is asked with which tokens, what is kept, what fails alone.
 
+mod scripted_rig;
+
 use std::time::Duration;
 
-use sweetspot::engine::fake::{Act, Delays, FakeEngine, Piece, Place, Script};
-use sweetspot::engine::{AbortHandle, ContextParams, Engine, ModelInfo, ModelParams, Sampling};
-use sweetspot::profiles::clock::ManualClock;
+use sweetspot::engine::fake::{Act, Delays, Piece, Place, Script};
+use sweetspot::engine::{ContextParams, ModelInfo, Sampling};
 use sweetspot::profiles::quality::prompts::{Category, Prompt, PromptSet, Turn};
 use sweetspot::profiles::quality::scorer::Scorer;
 use sweetspot::profiles::quality::{self, Asked, Ended, Job, Questions, Repetition};
-use sweetspot::profiles::{ProfileError, Progress, Rig};
+use sweetspot::profiles::{ProfileError, Progress};
 
 #[allow(clippy::unnecessary_wraps)] // a turn's scorer is an option
 fn number(answer: f64) -> Option<Scorer> {
@@ -49,28 +50,8 @@ fn run(script: Script, job: &Job) -> Result<Asked, ProfileError> {
 
 /// Raises the abort handle when `stop` says so of the progress.
 fn run_until(script: Script, job: &Job, stop: impl Fn(&Progress) -> bool) -> Result<Asked, ProfileError> {
-    let clock = ManualClock::default();
-    let engine = FakeEngine::with_clock(script, clock.clone());
-    let params = ModelParams::new(std::path::Path::new("fake.gguf"));
-    let model = engine.load(&params, Box::new(|_| std::ops::ControlFlow::Continue(()))).unwrap();
-    let abort = AbortHandle::default();
-    let raised = abort.clone();
-    let mut progress = move |progress| {
-        if stop(&progress) {
-            raised.raise();
-        }
-    };
-    let mut rig = Rig {
-        engine: &engine,
-        loaded: &params,
-        model: &*model,
-        clock: &clock,
-        abort,
-        progress: &mut progress,
-        memory: None,
-        memory_allowed_bytes: None,
-    };
-    quality::run(job, &mut rig).map(|samples| samples.asked.expect("questions were asked"))
+    scripted_rig::run(script, stop, |rig| quality::run(job, rig))
+        .map(|samples| samples.asked.expect("questions were asked"))
 }
 
 /// Whether each prompt is right.
