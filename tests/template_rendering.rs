@@ -167,6 +167,7 @@ fn model_info() -> ModelInfo {
         n_embd: 1,
         n_head: 1,
         n_head_kv: 1,
+        head_size: 64,
         n_vocab: 1,
         n_ctx_train: 1,
         bos: Some(1),

@@ -158,6 +158,7 @@ impl Default for Script {
                 n_embd: 2048,
                 n_head: 32,
                 n_head_kv: 8,
+                head_size: 64,
                 n_vocab: 0,
                 n_ctx_train: 4096,
                 bos: Some(BOS),

@@ -26,8 +26,11 @@ pub struct ModelInfo {
     pub n_embd: u32,
     /// Attention heads.
     pub n_head: u32,
-    /// Heads of the KV cache.
+    /// Heads of the KV cache, in the first layer.
     pub n_head_kv: u32,
+    /// Width of a head's keys; 0 where there are no heads or nobody said.
+    #[serde(default)]
+    pub head_size: u32,
     /// Vocabulary entries.
     pub n_vocab: u32,
     /// Context size the model was trained for, in tokens.

@@ -229,6 +229,10 @@ impl Session for LlamaSession<'_> {
         restored
     }
 
+    fn kv_used_bytes(&self) -> u64 {
+        self.context.kv_used_bytes()
+    }
+
     fn memory(&self) -> MemoryBreakdown {
         self.context.memory()
     }
@@ -266,6 +270,7 @@ fn model_info(model: &LlamaModel, path: &Path) -> ModelInfo {
         n_embd: number(model.n_embd()),
         n_head: model.n_head(),
         n_head_kv: model.n_head_kv(),
+        head_size: head_size(model),
         n_vocab: number(vocab.n_tokens()),
         n_ctx_train: ffi::n_ctx_train(model),
         bos: Some(vocab.bos().0).filter(|&t| t >= 0),
@@ -276,6 +281,16 @@ fn model_info(model: &LlamaModel, path: &Path) -> ModelInfo {
         named_templates: named_templates(model),
         synthetic: meta("sweetspot.synthetic").as_deref() == Some("true"),
     }
+}
+
+/// `<architecture>.attention.key_length`, which llama.cpp takes to be an equal share of the width where a file does not say.
+fn head_size(model: &LlamaModel) -> u32 {
+    let length = || {
+        let architecture = model.meta_val_str("general.architecture").ok()?;
+        model.meta_val_str(&format!("{architecture}.attention.key_length")).ok()?.parse().ok()
+    };
+    let share = || u32::try_from(model.n_embd()).ok()?.checked_div(model.n_head());
+    length().or_else(share).unwrap_or(0)
 }
 
 /// `tokenizer.chat_template.<name>`.

@@ -126,6 +126,10 @@ pub trait Session: Send {
     /// Returns to a [`Session::snapshot`]; false when it does not fit this context.
     fn restore(&mut self, snapshot: &[u8]) -> bool;
 
+    /// Bytes of KV cache and recurrent state that the tokens in the cache use: what llama.cpp would save of the sequence, less
+    /// its records of cells. Not the bytes that are allocated; see [`Session::memory`] for those.
+    fn kv_used_bytes(&self) -> u64;
+
     /// Exact bytes per buffer type: weights, KV cache, compute.
     fn memory(&self) -> MemoryBreakdown;
 }

@@ -85,17 +85,7 @@ pub(super) fn reading(pid: u32) -> (Vitals, Counters) {
     let Ok(mut system) = sysinfo::System::new_with_specifics(kinds) else {
         return (Vitals::default(), Counters::default());
     };
-    let pid = Pid::from_u32(pid);
-    system.refresh_processes_specifics(
-        ProcessesToUpdate::Some(&[pid]),
-        true,
-        ProcessRefreshKind::nothing().with_memory(),
-    );
-    let process = system.process(pid).map(|process| ProcessMemory {
-        rss_bytes: process.memory(),
-        rss_peak_bytes: None,
-        rss_anon_bytes: None,
-    });
+    let process = memory_of(&mut system, pid);
     let vitals = Vitals {
         temperature_c: temperatures().iter().map(|sensor| sensor.temperature_c).reduce(f64::max),
         frequency_mhz: frequency_mhz(&system),
@@ -104,6 +94,21 @@ pub(super) fn reading(pid: u32) -> (Vitals, Counters) {
         gpus: Vec::new(),
     };
     (vitals, Counters::default())
+}
+
+pub(super) fn process_memory(pid: u32) -> Option<ProcessMemory> {
+    memory_of(&mut sysinfo::System::new_with_specifics(RefreshKind::nothing()).ok()?, pid)
+}
+
+/// What is resident of a process; what it shares with files cannot be told apart here.
+fn memory_of(system: &mut sysinfo::System, pid: u32) -> Option<ProcessMemory> {
+    let pid = Pid::from_u32(pid);
+    system.refresh_processes_specifics(
+        ProcessesToUpdate::Some(&[pid]),
+        true,
+        ProcessRefreshKind::nothing().with_memory(),
+    );
+    system.process(pid).map(|process| ProcessMemory { rss_bytes: process.memory(), ..ProcessMemory::default() })
 }
 
 /// Mean over the cores that tell.
@@ -137,6 +142,8 @@ mod tests {
     fn the_memory_of_a_process_is_read_and_counters_are_absent() {
         let (vitals, counters) = reading(std::process::id());
         assert!(vitals.process.is_some_and(|process| process.rss_bytes > 0));
+        assert!(process_memory(std::process::id()).is_some_and(|process| process.rss_bytes > 0));
+        assert_eq!(process_memory(u32::MAX - 1), None);
         assert_eq!(counters, Counters::default());
     }
 }

@@ -47,6 +47,23 @@ pub struct ProcessMemory {
     pub rss_peak_bytes: Option<u64>,
     /// The part of it that no file backs (`RssAnon`): the memory that a model takes besides its file.
     pub rss_anon_bytes: Option<u64>,
+    /// The part of it that files back (`RssFile`): mapped weights, as far as they were read.
+    #[serde(default)]
+    pub rss_file_bytes: Option<u64>,
+    /// What was swapped out of it (`VmSwap`).
+    #[serde(default)]
+    pub swap_bytes: Option<u64>,
+    /// Private memory that it may write to, touched or not (`VmData`): what Linux' `RLIMIT_DATA` limits.
+    #[serde(default)]
+    pub data_bytes: Option<u64>,
+}
+
+impl ProcessMemory {
+    /// Of a process now; none where it is gone or the system does not tell.
+    #[must_use]
+    pub fn of(pid: u32) -> Option<Self> {
+        platform::process_memory(pid)
+    }
 }
 
 /// How a graphics processor is doing.

@@ -4,6 +4,8 @@
 //! Left out on purpose: models and the engine. These numbers are the ruler that measured models are held against.
 
 pub mod bandwidth;
+pub mod context_limit;
+pub mod kv_growth;
 pub mod roofline;
 pub mod throughput;
 

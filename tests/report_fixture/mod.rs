@@ -101,6 +101,7 @@ fn model(name: &str, quant: &str, size_bytes: u64, n_params: u64) -> ModelInfo {
         n_embd: 2048,
         n_head: 32,
         n_head_kv: 8,
+        head_size: 64,
         n_vocab: 32_000,
         n_ctx_train: 4096,
         bos: Some(1),

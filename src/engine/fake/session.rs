@@ -196,6 +196,10 @@ impl Session for FakeSession<'_> {
         true
     }
 
+    fn kv_used_bytes(&self) -> u64 {
+        self.model.script.kv_bytes_per_token * u64::from(self.state.n_past)
+    }
+
     fn memory(&self) -> MemoryBreakdown {
         let mut memory = self.model.script.memory.clone();
         if let Some(buffer) = memory.buffers.first_mut() {

@@ -189,6 +189,21 @@ impl<'m> Context<'m> {
         }
     }
 
+    /// Bytes of keys, values and recurrent state that the sequence uses. llama.cpp counts what it would save; of that, the
+    /// records of its cells (`llama_kv_cache::state_write_meta`: position, number of sequences, sequence) are no KV cache. What
+    /// remains besides the data are some ten bytes a layer, and the records of a sliding window's cells, whose number does not
+    /// grow once the window is full.
+    pub fn kv_used_bytes(&self) -> u64 {
+        const RECORD_BYTES: u64 = 12;
+        // SAFETY: the context is alive, and so is the model that it gives; llama.cpp only counts.
+        let (saved, is_recurrent) = unsafe {
+            let model = sys::llama_get_model(self.raw.as_ptr());
+            (sys::llama_state_seq_get_size(self.raw.as_ptr(), SEQUENCE), sys::llama_model_is_recurrent(model))
+        };
+        let records = if is_recurrent { 0 } else { u64::from(self.n_past()) };
+        (saved as u64).saturating_sub(RECORD_BYTES * records)
+    }
+
     /// Sets the sequence's state; false where it does not fit.
     pub fn restore(&mut self, snapshot: &[u8]) -> bool {
         if snapshot.is_empty() {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::cpu::{self, Cpu};
 use super::memory::{Limits, Memory};
-use super::vitals::{Counters, Vitals};
+use super::vitals::{Counters, ProcessMemory, Vitals};
 use super::{LoadAverage, Power, System, Temperature};
 
 /// Cores whose clock is asked for in a reading: each costs some microseconds and they resemble each other.
@@ -51,6 +51,10 @@ pub(super) fn power() -> Option<Power> {
     sensors::power(Path::new("/"))
 }
 
+pub(super) fn process_memory(pid: u32) -> Option<ProcessMemory> {
+    proc::process_memory(&text(format!("/proc/{pid}/status")))
+}
+
 /// Everything that changes, in some ten small files.
 pub(super) fn reading(pid: u32) -> (Vitals, Counters) {
     let watched = Watched::get();
@@ -67,7 +71,7 @@ pub(super) fn reading(pid: u32) -> (Vitals, Counters) {
         temperature_c: hottest.reduce(f64::max),
         frequency_mhz: watched.frequency_mhz(),
         swap_used_bytes: (memory.total_bytes > 0).then_some(memory.swap_used_bytes),
-        process: proc::process_memory(&text(format!("/proc/{pid}/status"))),
+        process: process_memory(pid),
         gpus: Vec::new(),
     };
     let counters = Counters {

@@ -24,6 +24,9 @@ pub(super) fn process_memory(status: &str) -> Option<ProcessMemory> {
         rss_bytes: kibibytes(status, "VmRSS")?,
         rss_peak_bytes: kibibytes(status, "VmHWM"),
         rss_anon_bytes: kibibytes(status, "RssAnon"),
+        rss_file_bytes: kibibytes(status, "RssFile"),
+        swap_bytes: kibibytes(status, "VmSwap"),
+        data_bytes: kibibytes(status, "VmData"),
     })
 }
 
@@ -128,12 +131,14 @@ mod tests {
 
     #[test]
     fn a_status_gives_resident_peak_and_anonymous_memory() {
-        let status =
-            "Name:\tllama\nVmPeak:\t  99999 kB\nVmHWM:\t    1684 kB\nVmRSS:\t    1600 kB\nRssAnon:\t     112 kB\n";
+        let status = "Name:\tllama\nVmPeak:\t  99999 kB\nVmHWM:\t    1684 kB\nVmRSS:\t    1600 kB\nRssAnon:\t     112 kB\n\
+            RssFile:\t    1488 kB\nVmData:\t     700 kB\nVmSwap:\t       8 kB\n";
         let memory = process_memory(status).expect("VmRSS is there");
         assert_eq!(memory.rss_bytes, 1600 * 1024);
         assert_eq!(memory.rss_peak_bytes, Some(1684 * 1024));
         assert_eq!(memory.rss_anon_bytes, Some(112 * 1024));
+        assert_eq!((memory.rss_file_bytes, memory.swap_bytes), (Some(1488 * 1024), Some(8 * 1024)));
+        assert_eq!(memory.data_bytes, Some(700 * 1024));
         assert_eq!(process_memory("Name:\tkthreadd\nState:\tS (sleeping)\n"), None);
         assert_eq!(process_memory(""), None);
     }

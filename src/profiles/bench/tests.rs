@@ -167,6 +167,10 @@ impl Session for RecorderSession {
         self.recorder.restores
     }
 
+    fn kv_used_bytes(&self) -> u64 {
+        0
+    }
+
     fn memory(&self) -> MemoryBreakdown {
         MemoryBreakdown::default()
     }
@@ -184,6 +188,7 @@ fn model_info() -> ModelInfo {
         n_embd: 1,
         n_head: 1,
         n_head_kv: 1,
+        head_size: 64,
         n_vocab: 50,
         n_ctx_train: 2048,
         bos: Some(1000),

@@ -82,6 +82,7 @@ fn model() -> ModelInfo {
         n_embd: 2048,
         n_head: 32,
         n_head_kv: 8,
+        head_size: 64,
         n_vocab: 128_256,
         n_ctx_train: 131_072,
         bos: Some(1),

@@ -1,0 +1,151 @@
+//! What a context sweep is asked: the model, the types of its KV cache, the memory it may take, and how the answer is proved.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::found::Sweep;
+use crate::engine::{ContextParams, KvType, ModelParams};
+use crate::probe::kv_growth;
+
+/// Types of the cached keys and values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KvPair {
+    /// The keys'.
+    pub k: KvType,
+    /// The values'.
+    pub v: KvType,
+}
+
+impl fmt::Display for KvPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.k == self.v { f.pad(self.k.name()) } else { f.pad(&format!("{}/{}", self.k.name(), self.v.name())) }
+    }
+}
+
+impl FromStr for KvPair {
+    type Err = String;
+
+    /// `q8_0`, or `q8_0/q4_0` for keys and values of different types.
+    fn from_str(s: &str) -> Result<Self, String> {
+        let (k, v) = s.split_once('/').unwrap_or((s, s));
+        Ok(Self { k: k.parse()?, v: v.parse()? })
+    }
+}
+
+/// How a predicted limit is proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Proof {
+    /// The context is allocated and every page of it touched.
+    Alloc,
+    /// The same, and tokens are decoded until it is full.
+    Fill,
+    /// Not at all.
+    None,
+}
+
+impl Proof {
+    /// The name on the command line and in `context.json`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Alloc => "alloc",
+            Self::Fill => "fill",
+            Self::None => "none",
+        }
+    }
+}
+
+/// The memory that model and context may take.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// Main memory: mapped weights, and all that the process takes for itself.
+    pub host_bytes: u64,
+    /// Where that number comes from.
+    pub source: BudgetSource,
+    /// Memory of GPUs, by ggml's names; empty where the engine has none.
+    pub devices: Vec<DeviceBudget>,
+}
+
+/// Where a budget comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum BudgetSource {
+    /// The command line.
+    Given,
+    /// `limits.max_memory_gb` of the configuration.
+    Configured,
+    /// What was free, less a reserve for everything else.
+    Free {
+        /// Bytes that were free.
+        free_bytes: u64,
+        /// Bytes kept for the rest of the machine.
+        reserve_bytes: u64,
+    },
+}
+
+/// What a GPU may give.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceBudget {
+    /// ggml's name of the device, such as `CUDA0`.
+    pub name: String,
+    /// All memory of the device.
+    pub total_bytes: u64,
+    /// What was free before, other programs' share taken off.
+    pub free_bytes: u64,
+    /// What model and context may take of it.
+    pub allowed_bytes: u64,
+}
+
+/// One sweep over KV types.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Task {
+    /// The model.
+    pub model: ModelParams,
+    /// How contexts are made, but for their size and KV types.
+    pub context: ContextParams,
+    /// The memory they may take.
+    pub budget: Budget,
+    /// Further budgets in bytes whose largest context is predicted, too.
+    pub other_budgets: Vec<u64>,
+    /// Step of the search in tokens; llama.cpp rounds every context up to a multiple of [`GRANULE`].
+    pub granularity: u32,
+    /// Largest context that is tried; none: the larger of [`CEILING`] and what the model was trained for.
+    pub ceiling: Option<u32>,
+    /// How the limit is proved.
+    pub proof: Proof,
+    /// Seconds after which filling a context ([`Proof::Fill`]) stops.
+    pub fill_seconds: u32,
+    /// Whether a probe passes although memory was swapped out.
+    pub allow_swap: bool,
+    /// How the growth of the cache is measured; none: it is not.
+    pub growth: Option<kv_growth::Plan>,
+    /// The types of the KV cache, with what earlier workers found of them; new ones are empty.
+    pub sweeps: Vec<Sweep>,
+}
+
+/// llama.cpp rounds a context's size up to a multiple of this many tokens (`llama_context`'s constructor).
+pub const GRANULE: u32 = 256;
+
+/// The search ends here, unless the model was trained for more: where memory is no limit, a number must be.
+pub const CEILING: u32 = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kv_type_may_name_keys_and_values_apart() {
+        let pair: KvPair = "q8_0/q4_0".parse().unwrap();
+        assert_eq!(pair, KvPair { k: KvType::Q8_0, v: KvType::Q4_0 });
+        assert_eq!(pair.to_string(), "q8_0/q4_0");
+        assert_eq!("f16".parse::<KvPair>().unwrap().to_string(), "f16");
+        assert!("f16/q9".parse::<KvPair>().unwrap_err().contains("q9"));
+    }
+}
