@@ -7,5 +7,5 @@
 pub mod found;
 pub mod task;
 
-pub use found::{Failure, FailureKind, LimitedBy, Planned, Prediction, Probe, ProbeResult, Sweep};
+pub use found::{Failure, FailureKind, Fit, LimitedBy, Planned, Prediction, Probe, ProbeResult, Sweep};
 pub use task::{Budget, BudgetSource, DeviceBudget, KvPair, Proof, Task};

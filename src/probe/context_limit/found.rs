@@ -142,7 +142,7 @@ impl Probe {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ProbeResult {
     /// The context could be had.
-    Fits(Fit),
+    Fits(Box<Fit>),
     /// It could not.
     Failed(Failure),
 }
