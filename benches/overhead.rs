@@ -70,6 +70,7 @@ fn measure(model: &Path, tokens: u32, sampling: Sampling) -> Samples {
         clock: &clock,
         abort: AbortHandle::default(),
         progress: &mut |_| {},
+        keep: &mut |_| {},
         memory: None,
         memory_allowed_bytes: None,
     };

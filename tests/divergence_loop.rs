@@ -67,6 +67,7 @@ fn run_with(
         clock: &ManualClock::default(),
         abort,
         progress: &mut progress,
+        keep: &mut |_| {},
         memory: None,
         memory_allowed_bytes,
     };

@@ -188,6 +188,7 @@ fn rig_of_nothing() -> Rig<'static> {
         clock,
         abort: AbortHandle::default(),
         progress: Box::leak(Box::new(|_| {})),
+        keep: Box::leak(Box::new(|_| {})),
         memory: None,
     }
 }

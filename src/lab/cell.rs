@@ -10,7 +10,7 @@ use crate::lab::console::Console;
 use crate::lab::outcome::{Cell, Outcome, ProfileOutcome, Status};
 use crate::machine::vitals::{Snapshot, VitalsSpan};
 use crate::plan::matrix::PlannedCell;
-use crate::profiles::{Job, ProfileName};
+use crate::profiles::{Job, ProfileName, Samples};
 use crate::worker::exit::{Ending, Exit};
 use crate::worker::process::{self, Options};
 use crate::worker::protocol::{self, EngineChoice, Event};
@@ -95,6 +95,8 @@ pub fn not_begun(planned: &PlannedCell, reason: &str) -> Outcome {
 struct Record {
     outcome: Outcome,
     planned: Vec<ProfileName>,
+    /// What profiles had measured so far, where they said so; the profile that a worker dies of keeps it.
+    partials: Vec<(ProfileName, Samples)>,
     begun: Instant,
 }
 
@@ -115,7 +117,7 @@ impl Record {
             started_at: format!("{:.0}", Timestamp::now()),
             duration_seconds: 0.0,
         };
-        Self { outcome, planned: planned.jobs.iter().map(Job::name).collect(), begun: Instant::now() }
+        Self { outcome, planned: planned.jobs.iter().map(Job::name).collect(), partials: Vec::new(), begun: Instant::now() }
     }
 
     fn has(&self, name: ProfileName) -> bool {
@@ -130,12 +132,25 @@ impl Record {
 
     fn fail_all(&mut self, names: &[ProfileName], reason: &str, ending: Option<&Ending>) {
         for &name in names {
+            let samples = self.take_partial(name);
             self.add(ProfileOutcome {
+                samples,
                 exit: ending.map(|e| e.exit),
                 log_tail: ending.map(|e| e.log_tail.clone()).unwrap_or_default(),
                 ..ProfileOutcome::without_samples(name, Status::Failed, reason)
             });
         }
+    }
+
+    /// Keeps the newest.
+    fn keep(&mut self, profile: ProfileName, samples: Samples) {
+        self.take_partial(profile);
+        self.partials.push((profile, samples));
+    }
+
+    fn take_partial(&mut self, profile: ProfileName) -> Option<Samples> {
+        let place = self.partials.iter().position(|(name, _)| *name == profile)?;
+        Some(self.partials.swap_remove(place).1)
     }
 
     fn skip_all(&mut self, names: &[ProfileName], reason: &str) {
@@ -247,6 +262,11 @@ impl Life<'_> {
                 self.looks.look();
                 self.console.tokens(*tokens);
             }
+            Event::Partial { task, samples } => {
+                if let Some(&name) = self.names.get(*task) {
+                    self.record.keep(name, (**samples).clone());
+                }
+            }
             Event::TaskDone { task, seconds, samples, memory } => {
                 let Some(&profile) = self.names.get(*task) else { return };
                 let vitals = self.looks.end();
@@ -269,7 +289,9 @@ impl Life<'_> {
                 let (status, reason) =
                     if interrupted { (Status::Skipped, INTERRUPTED) } else { (Status::Failed, reason.as_str()) };
                 let (duration_seconds, vitals) = (self.looks.seconds(), Some(self.looks.end()));
+                let samples = self.record.take_partial(profile);
                 self.record.add(ProfileOutcome {
+                    samples,
                     vitals,
                     duration_seconds,
                     ..ProfileOutcome::without_samples(profile, status, reason)

@@ -79,7 +79,7 @@ pub struct ProfileOutcome {
     pub status: Status,
     /// Why, in one line: always there when it failed or was skipped.
     pub reason: Option<String>,
-    /// Raw samples, when it was measured.
+    /// Raw samples, when it was measured; where it failed, what it had measured before, if it kept that.
     pub samples: Option<Samples>,
     /// How the worker ended, when it ended while this profile ran.
     pub exit: Option<Exit>,

@@ -32,6 +32,9 @@ pub struct Rig<'a> {
     pub abort: AbortHandle,
     /// Told between measurements, never inside a clock.
     pub progress: &'a mut dyn FnMut(Progress),
+    /// Given what was measured so far, so that it is not lost if the process dies; never inside a clock. What counts is the last
+    /// that was given, and only where the profile does not come to its end.
+    pub keep: &'a mut dyn FnMut(Samples),
     /// Exact bytes of the largest context seen; see [`Rig::note_memory`].
     pub memory: Option<MemoryBreakdown>,
     /// Most main memory that the worker may take; none: no limit.

@@ -112,7 +112,7 @@ impl Course {
                 self.done = true;
                 self.phase = Phase::Ending;
             }
-            Event::Progress { task, .. } => self.known(*task)?,
+            Event::Progress { task, .. } | Event::Partial { task, .. } => self.known(*task)?,
             Event::Ready { .. } | Event::Engine { .. } | Event::Loading { .. } | Event::Pulse { .. } => {}
         }
         Ok(event)

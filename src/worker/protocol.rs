@@ -150,6 +150,13 @@ pub enum Event {
         /// [`crate::engine::AbortHandle::tokens`]; 0 where the task counts none.
         tokens: u64,
     },
+    /// What a task has measured so far, whole in itself: all that remains of it if the worker dies before its next word.
+    Partial {
+        /// Its place in [`Job::tasks`].
+        task: usize,
+        /// Raw samples, more with each such event.
+        samples: Box<Samples>,
+    },
     /// A task is done.
     TaskDone {
         /// Its place in [`Job::tasks`].

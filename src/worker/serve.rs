@@ -220,6 +220,7 @@ impl Worker {
         let started = Instant::now();
         let clock = Monotonic::start();
         let mut progress = |progress| self.output.send(&Event::Progress { task, progress });
+        let mut keep = |samples| self.output.send(&Event::Partial { task, samples: Box::new(samples) });
         let mut rig = Rig {
             engine,
             loaded,
@@ -227,6 +228,7 @@ impl Worker {
             clock: &clock,
             abort: self.abort.clone(),
             progress: &mut progress,
+            keep: &mut keep,
             memory: None,
             memory_allowed_bytes: self.job.memory_cap_bytes,
         };

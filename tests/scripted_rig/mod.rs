@@ -28,6 +28,7 @@ pub fn run<T>(script: Script, stop: impl Fn(&Progress) -> bool, measure: impl Fn
         clock: &clock,
         abort,
         progress: &mut progress,
+        keep: &mut |_| {},
         memory: None,
         memory_allowed_bytes: None,
     })

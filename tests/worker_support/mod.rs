@@ -135,6 +135,7 @@ pub fn name(event: &Event) -> &'static str {
         Event::TaskStarted { .. } => "task_started",
         Event::Progress { .. } => "progress",
         Event::Pulse { .. } => "pulse",
+        Event::Partial { .. } => "partial",
         Event::TaskDone { .. } => "task_done",
         Event::TaskFailed { .. } => "task_failed",
         Event::Done => "done",

@@ -238,6 +238,7 @@ impl Life<'_, '_> {
             | Event::Quantizing { .. }
             | Event::LoadFailed { .. }
             | Event::Pulse { .. }
+            | Event::Partial { .. }
             | Event::Done => {}
         }
     }

@@ -72,7 +72,8 @@ impl Recorder {
         let (engine, loaded) = (FakeEngine::new(Script::default()), ModelParams::new("m.gguf".as_ref()));
         let (engine, loaded, memory_allowed_bytes) = (&engine, &loaded, None);
         let (model, clock, progress, memory) = (self, &clock, &mut note, None);
-        let mut rig = Rig { engine, model, loaded, clock, abort, progress, memory, memory_allowed_bytes };
+        let keep = &mut |_| {};
+        let mut rig = Rig { engine, model, loaded, clock, abort, progress, keep, memory, memory_allowed_bytes };
         let samples = run(job, &mut rig);
         (samples, seen)
     }
