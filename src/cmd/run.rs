@@ -102,7 +102,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     let profiles = profile_names(&args.profiles)?;
     let config = configuration(&args)?;
     let material = material(&config, &args)?;
-    let given_bytes = max_memory_bytes(args.max_memory_gb)?;
+    let given_bytes = max_memory_bytes(args.max_memory_gb)?.or(config.limits.max_memory_bytes());
     let (synthetic, candidates) = match args.weights {
         Weights::Synthetic => (synthetic_models(&args)?, Vec::new()),
         Weights::Real => (Vec::new(), ladder::find(&args.models, &args.quants)?),

@@ -25,7 +25,12 @@ struct AbortState {
 
 impl Default for AbortState {
     fn default() -> Self {
-        Self { raised: AtomicBool::new(false), questions: AtomicU64::new(0), tokens: AtomicU64::new(0), patience: NEVER }
+        Self {
+            raised: AtomicBool::new(false),
+            questions: AtomicU64::new(0),
+            tokens: AtomicU64::new(0),
+            patience: NEVER,
+        }
     }
 }
 

@@ -117,7 +117,12 @@ impl Record {
             started_at: format!("{:.0}", Timestamp::now()),
             duration_seconds: 0.0,
         };
-        Self { outcome, planned: planned.jobs.iter().map(Job::name).collect(), partials: Vec::new(), begun: Instant::now() }
+        Self {
+            outcome,
+            planned: planned.jobs.iter().map(Job::name).collect(),
+            partials: Vec::new(),
+            begun: Instant::now(),
+        }
     }
 
     fn has(&self, name: ProfileName) -> bool {
@@ -297,7 +302,11 @@ impl Life<'_> {
                     ..ProfileOutcome::without_samples(profile, status, reason)
                 });
             }
-            Event::Engine { .. } | Event::Quantizing { .. } | Event::LoadFailed { .. } | Event::Done => {}
+            Event::Engine { .. }
+            | Event::Quantizing { .. }
+            | Event::Context { .. }
+            | Event::LoadFailed { .. }
+            | Event::Done => {}
         }
     }
 

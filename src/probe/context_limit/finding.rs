@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::found::{Prediction, Probe};
+use crate::engine::ModelInfo;
 use crate::probe::kv_growth;
 
 /// What a worker tells of a sweep while it runs; `sweep` is the place in [`super::Task::sweeps`].
@@ -13,6 +14,11 @@ pub enum Finding {
     Note {
         /// In a line.
         text: String,
+    },
+    /// What the file says of itself, before it is loaded.
+    Described {
+        /// What.
+        model: Box<ModelInfo>,
     },
     /// There is no context of this kind.
     Impossible {
@@ -86,7 +92,7 @@ impl Finding {
     #[must_use]
     pub fn sweep(&self) -> Option<usize> {
         match self {
-            Self::Note { .. } => None,
+            Self::Note { .. } | Self::Described { .. } => None,
             Self::Impossible { sweep, .. }
             | Self::Predicted { sweep, .. }
             | Self::Probing { sweep, .. }

@@ -5,8 +5,8 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use super::found::{LimitedBy, Planned, Prediction};
 use super::formula;
+use super::found::{LimitedBy, Planned, Prediction};
 use super::narrow::{self, Grid};
 use super::task::{Budget, DeviceBudget, KvPair};
 use crate::engine::{ContextParams, EngineError, Model};

@@ -109,6 +109,7 @@ fn look(task: &Task, around: &Surroundings<'_>, open: &mut Vec<Work>) -> Result<
     let model = planned(task, around)?;
     let program_bytes = private_bytes(around).unwrap_or(0);
     let trained = model.info().n_ctx_train;
+    (around.found)(Finding::Described { model: Box::new(model.info().clone()) });
     let step = task.granularity;
     let ceiling = task.ceiling.unwrap_or(CEILING.max(trained)).max(step);
     let mut weights = Weights {
@@ -120,12 +121,8 @@ fn look(task: &Task, around: &Surroundings<'_>, open: &mut Vec<Work>) -> Result<
         too_large: None,
     };
     open.retain(|work| {
-        let params = ContextParams {
-            n_ctx: step,
-            type_k: work.sweep.kv.k,
-            type_v: work.sweep.kv.v,
-            ..task.context.clone()
-        };
+        let params =
+            ContextParams { n_ctx: step, type_k: work.sweep.kv.k, type_v: work.sweep.kv.v, ..task.context.clone() };
         match model.session(&params) {
             Ok(session) => {
                 let memory = session.memory();
