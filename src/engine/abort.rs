@@ -14,6 +14,7 @@ pub struct AbortHandle(Arc<AbortState>);
 #[derive(Debug, Default)]
 struct AbortState {
     raised: AtomicBool,
+    expired: AtomicBool,
     questions: AtomicU64,
     tokens: AtomicU64,
 }
@@ -28,6 +29,12 @@ impl AbortHandle {
     #[must_use]
     pub fn is_raised(&self) -> bool {
         self.0.raised.load(Ordering::Relaxed)
+    }
+
+    /// Whether the running computation's time is over. It stops like one that was aborted; what is still to come may go on once
+    /// this is false again, unless somebody raised the handle.
+    pub fn set_expired(&self, expired: bool) {
+        self.0.expired.store(expired, Ordering::Relaxed);
     }
 
     /// How often the engine asked; grows while it computes.
@@ -56,7 +63,7 @@ impl AbortHandle {
     #[must_use]
     pub fn ask(&self) -> bool {
         self.0.questions.fetch_add(1, Ordering::Relaxed);
-        self.is_raised()
+        self.is_raised() || self.0.expired.load(Ordering::Relaxed)
     }
 }
 

@@ -117,7 +117,12 @@ impl Record {
             started_at: format!("{:.0}", Timestamp::now()),
             duration_seconds: 0.0,
         };
-        Self { outcome, planned: planned.jobs.iter().map(Job::name).collect(), partials: Vec::new(), begun: Instant::now() }
+        Self {
+            outcome,
+            planned: planned.jobs.iter().map(Job::name).collect(),
+            partials: Vec::new(),
+            begun: Instant::now(),
+        }
     }
 
     fn has(&self, name: ProfileName) -> bool {
