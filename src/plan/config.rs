@@ -2,11 +2,13 @@
 //!
 //! Pure: text in, configuration out. An unknown key is an error that names the key and the nearest right one.
 
+mod long_context;
 mod quality;
 
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{FlashAttention, KvType, Sampling};
+pub use long_context::LongContextConfig;
 pub use quality::{QualityConfig, SetName};
 
 /// So many samples are the least that an interval of their median can be given for.
@@ -25,6 +27,8 @@ pub struct Config {
     pub interactive: InteractiveConfig,
     /// The quality profile.
     pub quality: QualityConfig,
+    /// The long-context profile.
+    pub long_context: LongContextConfig,
 }
 
 /// How the engine is set up.
@@ -156,6 +160,7 @@ impl Config {
         }
         check_sampling("interactive", &self.interactive.sampling)?;
         self.quality.check()?;
+        self.long_context.check()?;
         if !(interval_width_percent > 0.0 && interval_width_percent.is_finite()) {
             return Err("interactive.interval_width_percent must be a number above 0".to_owned());
         }
