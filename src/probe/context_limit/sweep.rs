@@ -17,10 +17,13 @@ use super::task::{CEILING, Proof, Task};
 use crate::engine::pages::steady_allocator;
 use crate::engine::{AbortHandle, ContextParams, Engine, EngineError, LoadProgress, Model, ModelParams, Token};
 use crate::machine::vitals::ProcessMemory;
-use crate::probe::kv_growth;
+use crate::probe::kv_growth::{self, Means, Point};
 use crate::profiles::clock::Clock;
-use crate::profiles::divergence;
+use crate::profiles::long_context::text;
 use crate::stats::gigabytes;
+
+/// Tokens of prose and records that contexts are filled with, over and over.
+const FILL_TOKENS: usize = 32 << 10;
 
 /// What a sweep works with.
 pub struct Surroundings<'a> {
@@ -214,7 +217,9 @@ impl<'a> Loaded<'a> {
         let started = around.clock.now();
         let model = around.engine.load(&task.model, (around.loading)()).map_err(|error| error.to_string())?;
         (around.loaded)(&*model, around.clock.now().saturating_sub(started).as_secs_f64());
-        let text = model.tokenize(divergence::text::BUILT_IN, true, false);
+        let fills = task.proof == Proof::Fill || task.growth.is_some();
+        let wanted = if fills { FILL_TOKENS } else { task.context.n_ubatch as usize };
+        let text = text::tokens(&*model, wanted, 0);
         let weights_bytes = if task.model.use_mmap { weights.repacked_bytes } else { weights.host_bytes };
         Ok(Self { task, around, weights, model, text, weights_bytes })
     }
@@ -231,7 +236,7 @@ impl<'a> Loaded<'a> {
                 return;
             }
         }
-        for work in open.iter() {
+        for work in open.iter().filter(|_| !self.around.abort.is_raised()) {
             self.grow(work);
         }
     }
@@ -316,7 +321,25 @@ impl<'a> Loaded<'a> {
 
     /// Fills a context step by step, no larger than the limit.
     fn grow(&self, work: &Work) {
-        let _ = (&self.task.growth, work, kv_growth::EndedBy::Target);
+        let Some(plan) = self.task.growth.as_ref().filter(|_| work.sweep.growth.is_none()) else { return };
+        let Some(limit) = known_limit(&work.sweep) else { return };
+        let n_ctx = self.weights.grid.floor(limit.into()).min(plan.to_tokens.next_multiple_of(self.weights.grid.step));
+        let sweep = work.place;
+        (self.around.found)(Finding::Growing { sweep, n_ctx });
+        let (type_k, type_v, abort) = (work.sweep.kv.k, work.sweep.kv.v, self.around.abort.clone());
+        let params = ContextParams { n_ctx, type_k, type_v, abort, ..self.task.context.clone() };
+        let ended_by = match self.model.session(&params) {
+            Ok(mut session) => {
+                let means =
+                    Means { clock: self.around.clock, abort: &self.around.abort, n_ubatch: self.task.context.n_ubatch };
+                let mut on_point = |point: &Point| {
+                    (self.around.found)(Finding::Grown { sweep, point: point.clone() });
+                };
+                kv_growth::grow(&mut *session, &self.text, plan, &means, &mut on_point).ended_by
+            }
+            Err(error) => kv_growth::EndedBy::Failed(error.to_string()),
+        };
+        (self.around.found)(Finding::GrowthEnded { sweep, ended_by });
     }
 }
 
