@@ -3,12 +3,15 @@
 
 pub mod atomic;
 pub mod cell;
+pub mod context;
 pub mod csv;
 pub mod divergence;
 pub mod folder;
+pub mod html;
 pub mod json;
 pub mod llama_bench;
 pub mod markdown;
+pub mod metadata;
 pub mod quality;
 pub mod terminal;
 pub mod view;
