@@ -1,6 +1,7 @@
 //! `sweetspot context`: how much context a model really has on this machine, predicted and proved.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::Context;
 
@@ -10,6 +11,7 @@ use crate::interrupt;
 use crate::lab::console::Console;
 use crate::lab::context::{self as sweep, Found};
 use crate::lab::models;
+use crate::lab::run_file::{self, Program};
 use crate::machine::Machine;
 use crate::plan::budget::{self, Free};
 use crate::plan::config::Config;
@@ -17,6 +19,9 @@ use crate::plan::matrix;
 use crate::probe::context_limit::task::GRANULE;
 use crate::probe::context_limit::{KvPair, Proof, Sweep, Task};
 use crate::probe::kv_growth;
+use crate::report::context::emit::{self, Emit};
+use crate::report::context::{self, ContextReport, Facts, terminal};
+use crate::report::terminal::Look;
 use crate::worker::process::Options;
 use crate::worker::protocol::EngineChoice;
 
@@ -62,6 +67,15 @@ pub struct Args {
     /// Folder for context.json, context.csv, growth.csv, context.html and the log [default: one in results/]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Print this instead of the table: settings for your own service, or what starts a server
+    #[arg(long, value_name = "env|toml|json|llama-server|ollama", value_enum)]
+    emit: Option<Emit>,
+    /// Type of the KV cache that is emitted [default: the first of --kv-types that has a context]
+    #[arg(long, value_name = "TYPE", requires = "emit")]
+    emit_kv: Option<KvPair>,
+    /// Hand over more context than the model was trained for, where memory allows it
+    #[arg(long)]
+    beyond_training: bool,
     /// A configuration file (TOML): its sections [limits], [engine] and [worker] count
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -101,20 +115,67 @@ enum ProofArg {
 pub fn run(args: Args) -> anyhow::Result<Exit> {
     let config = configuration(&args)?;
     let path = model(&args)?;
+    let begun = Instant::now();
+    let timestamp = format!("{:.0}", jiff::Timestamp::now());
     let machine = Machine::detect();
     let engine = crate::worker::ask::engine_info(&EngineChoice::Llama)?;
     let task = task(&args, &config, &path, &machine, &engine);
+    let folder = folder(&args, &timestamp, &machine)?;
+    let log = folder.join("logs").join("context.log");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("tokio cannot start")?;
-    let log = PathBuf::from("/tmp/context.log");
     let found = runtime.block_on(async {
         let mut cancel = interrupt::watch();
         let mut console = Console::new(1);
         console.begin(&path.file_name().unwrap_or_default().to_string_lossy());
-        let options = options(&config, log);
-        sweep::run(&task, &EngineChoice::Llama, &options, &mut cancel, &mut console).await
+        sweep::run(&task, &EngineChoice::Llama, &options(&config, log), &mut cancel, &mut console).await
     })?;
-    super::out::print(&serde_json::to_string_pretty(&found.sweeps)?)?;
-    Ok(exit(&found))
+    let exit = exit(&found);
+    let facts = Facts {
+        timestamp,
+        duration_seconds: begun.elapsed().as_secs_f64(),
+        program: Program::this(),
+        arguments: std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect(),
+        configuration: serde_json::to_value(&config)?,
+        machine,
+        engine: found.engine.or(Some(engine)),
+        model: found.model,
+        task: Task { sweeps: found.sweeps, ..task },
+        tokens_per_request: args.tokens_per_request,
+        beyond_training: args.beyond_training,
+        interrupted: found.interrupted,
+        notes: found.notes,
+    };
+    show(&args, &ContextReport::of(&facts), &folder)?;
+    Ok(exit)
+}
+
+/// Writes the reports, and prints the table or what is to be emitted.
+fn show(args: &Args, report: &ContextReport, folder: &Path) -> anyhow::Result<()> {
+    let written = context::write_all(report, folder);
+    for path in &written.paths {
+        crate::say!("wrote {}", path.display());
+    }
+    let mut errors = written.errors;
+    match args.emit.map(|form| emit::render(report, args.emit_kv, form)) {
+        None => super::out::print(&terminal::render(report, Look::of_stdout()))?,
+        Some(Ok(text)) => super::out::print(&text)?,
+        Some(Err(reason)) => errors.push(anyhow::anyhow!("--emit: {reason}")),
+    }
+    let mut errors = errors.into_iter();
+    let Some(first) = errors.next() else { return Ok(()) };
+    errors.for_each(|error| crate::say!("sweetspot: {error:#}"));
+    Err(first)
+}
+
+/// The folder for the results, made before anything is measured.
+fn folder(args: &Args, timestamp: &str, machine: &Machine) -> anyhow::Result<PathBuf> {
+    if let Some(folder) = &args.out {
+        std::fs::create_dir_all(folder).with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
+        return Ok(folder.clone());
+    }
+    let host = machine.hostname.as_deref().unwrap_or("unknown");
+    let name = run_file::folder_name(timestamp, host) + "-context";
+    super::run::new_folder(Path::new("results"), &name)
 }
 
 fn exit(found: &Found) -> Exit {
@@ -153,7 +214,7 @@ fn model(args: &Args) -> anyhow::Result<PathBuf> {
     }
 }
 
-fn task(args: &Args, config: &Config, path: &std::path::Path, machine: &Machine, engine: &EngineInfo) -> Task {
+fn task(args: &Args, config: &Config, path: &Path, machine: &Machine, engine: &EngineInfo) -> Task {
     let free = Free {
         total_bytes: machine.usable_memory_bytes(),
         available_bytes: crate::machine::memory::available_bytes(),
@@ -168,7 +229,11 @@ fn task(args: &Args, config: &Config, path: &std::path::Path, machine: &Machine,
     }
     let granularity = args.granularity.next_multiple_of(GRANULE);
     Task {
-        model: ModelParams { n_gpu_layers: config.engine.n_gpu_layers, ..ModelParams::new(path) },
+        // commands that are handed over repeat the path, and may be run elsewhere
+        model: ModelParams {
+            n_gpu_layers: config.engine.n_gpu_layers,
+            ..ModelParams::new(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
+        },
         context: ContextParams { n_ctx: granularity, ..matrix::context(config, machine.default_threads()) },
         budget: budget::budget(args.budget, &config.limits, &free),
         other_budgets: OTHER_BUDGETS.to_vec(),
