@@ -262,10 +262,12 @@ fn configuration(args: &Args) -> anyhow::Result<Config> {
     if args.quick {
         config.interactive.make_quick();
         config.quality.make_quick();
+        config.long_context.make_quick();
     }
     if args.full {
         config.interactive.make_full();
         config.quality.make_full();
+        config.long_context.make_full();
     }
     if !args.prompts.is_empty() {
         config.quality.prompts.clone_from(&args.prompts);

@@ -17,6 +17,7 @@ pub struct AbortHandle(Arc<AbortState>);
 #[derive(Debug)]
 struct AbortState {
     raised: AtomicBool,
+    expired: AtomicBool,
     questions: AtomicU64,
     tokens: AtomicU64,
     /// Questions after which it says no by itself.
@@ -27,6 +28,7 @@ impl Default for AbortState {
     fn default() -> Self {
         Self {
             raised: AtomicBool::new(false),
+            expired: AtomicBool::new(false),
             questions: AtomicU64::new(0),
             tokens: AtomicU64::new(0),
             patience: NEVER,
@@ -50,6 +52,12 @@ impl AbortHandle {
     #[must_use]
     pub fn is_raised(&self) -> bool {
         self.0.raised.load(Ordering::Relaxed)
+    }
+
+    /// Whether the running computation's time is over. It stops like one that was aborted; what is still to come may go on once
+    /// this is false again, unless somebody raised the handle.
+    pub fn set_expired(&self, expired: bool) {
+        self.0.expired.store(expired, Ordering::Relaxed);
     }
 
     /// How often the engine asked; grows while it computes.
@@ -78,7 +86,7 @@ impl AbortHandle {
     #[must_use]
     pub fn ask(&self) -> bool {
         let before = self.0.questions.fetch_add(1, Ordering::Relaxed);
-        before >= self.0.patience || self.is_raised()
+        before >= self.0.patience || self.is_raised() || self.0.expired.load(Ordering::Relaxed)
     }
 }
 

@@ -87,7 +87,8 @@ pub(super) fn detect() -> Found {
 }
 
 /// How the devices are doing; empty where there is no NVML.
-pub(super) fn vitals() -> Vec<GpuVitals> {
+#[must_use]
+pub fn vitals() -> Vec<GpuVitals> {
     let Ok(nvml) = nvml() else { return Vec::new() };
     let devices = (0..nvml.device_count().unwrap_or(0)).filter_map(|index| nvml.device_by_index(index).ok());
     devices

@@ -4,11 +4,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::engine::{ContextParams, ModelParams};
+use crate::engine::{ContextParams, ModelParams, Sampling};
 use crate::lab::outcome::Cell;
 use crate::plan::config::Config;
 use crate::plan::questions::{self, QuestionSource};
-use crate::profiles::{self, ProfileName, interactive};
+use crate::profiles::{self, ProfileName, interactive, long_context};
 use crate::stats::gigabytes;
 
 /// A model file, as far as it can be known without loading it.
@@ -107,6 +107,7 @@ fn plan_cell(
         ProfileName::Quality => {
             Some(profiles::Job::Quality(questions::job(&found, reference, config, material, context.clone())))
         }
+        ProfileName::LongContext => Some(profiles::Job::LongContext(long_context_job(config, context.clone()))),
         ProfileName::Bench => None, // not a use case: `sweetspot bench` runs it
     });
     let jobs = jobs.collect();
@@ -137,6 +138,23 @@ fn interactive_job(config: &Config, prompts: &[interactive::Prompt], context: Co
         sampling: c.sampling.clone(),
         context,
         prompts: prompts.to_vec(),
+    }
+}
+
+fn long_context_job(config: &Config, context: ContextParams) -> long_context::Job {
+    let c = &config.long_context;
+    let seed = match config.interactive.sampling {
+        Sampling::Seeded { seed, .. } => seed.into(),
+        Sampling::Greedy => 0,
+    };
+    long_context::Job {
+        context,
+        loads: c.loads.clone(),
+        target_tokens: c.target_tokens,
+        gen_tokens: c.gen_tokens,
+        seconds: c.seconds,
+        beyond_trained: c.beyond_trained,
+        seed,
     }
 }
 

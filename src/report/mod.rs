@@ -8,6 +8,7 @@ pub mod divergence;
 pub mod folder;
 pub mod json;
 pub mod llama_bench;
+mod long_context;
 pub mod markdown;
 pub mod quality;
 pub mod terminal;

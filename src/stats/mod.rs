@@ -1,6 +1,6 @@
 //! Pure numbers: [`summary`] for location and spread, [`histogram`] for the percentiles of many latencies, [`confidence`] for
 //! how sure a number is, [`proportion`] and [`difference`] for shares of right answers and what they differ by, [`random`] for
-//! numbers that a seed repeats. No clock, no file, no print.
+//! numbers that a seed repeats, [`trend`] for lines through points. No clock, no file, no print.
 //!
 //! Left out on purpose: what a number means for a person ([`crate::verdict`]), and outlier removal: a slow token is one that
 //! somebody waited for, so it stays in.
@@ -11,12 +11,14 @@ pub mod histogram;
 pub mod proportion;
 pub mod random;
 pub mod summary;
+pub mod trend;
 
 pub use confidence::Interval;
 pub use difference::Pairs;
 pub use histogram::Histogram;
 pub use proportion::Share;
 pub use summary::Summary;
+pub use trend::Trend;
 
 /// A count or a number of nanoseconds as a float; exact up to 2^53 (104 days of nanoseconds).
 #[must_use]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use memmap2::MmapMut;
+
 use super::found::{Failure, FailureKind, Fit, Probe, ProbeResult};
 use super::task::KvPair;
 use crate::engine::pages::Mappings;
@@ -151,15 +153,17 @@ impl<'a> Prover<'a> {
     }
 }
 
-/// Memory in the place of what a computation will take.
-fn scratch(bytes: u64) -> Result<Vec<u8>, Failure> {
-    let mut memory = Vec::new();
-    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-    memory.try_reserve_exact(bytes).map_err(|_| Failure {
+/// Memory in the place of what a computation will take: a mapping of its own, because an allocator may find so much in what it
+/// has not given back.
+fn scratch(bytes: u64) -> Result<Option<MmapMut>, Failure> {
+    if bytes == 0 {
+        return Ok(None);
+    }
+    let mapped = MmapMut::map_anon(usize::try_from(bytes).unwrap_or(usize::MAX));
+    mapped.map(Some).map_err(|_| Failure {
         kind: FailureKind::Refused,
         reason: "no memory for the scratch space of a computation".to_owned(),
-    })?;
-    Ok(memory)
+    })
 }
 
 /// Whether the pages could be touched; memory that is not there is a failure.

@@ -2,8 +2,8 @@
 //! cache grow. What is found is told at once.
 //!
 //! The order matters. The real model is loaded and a computation begun in it before anything is predicted, because program,
-//! vocabulary and threads take memory, too; the model that is only planned is gone before anything is proved, because it has
-//! a vocabulary of its own.
+//! vocabulary and threads take memory, too. The model that is only planned stays to the end: if it went, its vocabulary would
+//! leave holes in the heap that later contexts find or not. What it takes is known and left out of the cap.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -17,10 +17,13 @@ use super::task::{CEILING, Proof, Task};
 use crate::engine::pages::steady_allocator;
 use crate::engine::{AbortHandle, ContextParams, Engine, EngineError, LoadProgress, Model, ModelParams, Token};
 use crate::machine::vitals::ProcessMemory;
-use crate::probe::kv_growth;
+use crate::probe::kv_growth::{self, Means, Point};
 use crate::profiles::clock::Clock;
-use crate::profiles::divergence;
+use crate::profiles::long_context::text;
 use crate::stats::gigabytes;
+
+/// Tokens of prose and records that contexts are filled with, over and over.
+const FILL_TOKENS: usize = 32 << 10;
 
 /// What a sweep works with.
 pub struct Surroundings<'a> {
@@ -50,9 +53,10 @@ pub fn run(task: &Task, around: &Surroundings<'_>) -> Result<(), String> {
     steady_allocator();
     let mut open: Vec<Work> = (0..).zip(&task.sweeps).map(|(place, sweep)| Work::new(place, sweep)).collect();
     let weights = look(task, around, &mut open)?;
-    let grid = weights.grid;
-    if open.iter().any(|work| work.sweep.prediction.is_none()) && weights.too_large.is_some() {
-        predict(task, around, grid, &mut open, weights.estimated(task))?;
+    let predicted_only = task.proof == Proof::None && task.growth.is_none();
+    if predicted_only || weights.too_large.is_some() {
+        let predicted = predict(task, around, &weights, &open, weights.estimated(task));
+        tell(around, &mut open, predicted);
     }
     if let Some(reason) = &weights.too_large {
         for work in &open {
@@ -60,10 +64,11 @@ pub fn run(task: &Task, around: &Surroundings<'_>) -> Result<(), String> {
         }
         return Ok(());
     }
-    if task.proof == Proof::None && task.growth.is_none() {
-        return predict(task, around, grid, &mut open, weights.estimated(task));
+    if predicted_only {
+        return Ok(());
     }
-    Loaded::load(task, around, &weights)?.see_through(grid, &weights, &mut open)
+    Loaded::load(task, around, &weights)?.see_through(&mut open);
+    Ok(())
 }
 
 /// One type of the KV cache that is being worked on.
@@ -80,6 +85,10 @@ impl Work {
 
 /// What is known before anything is loaded.
 struct Weights {
+    /// The model that is only planned.
+    planned: Box<dyn Model>,
+    /// Bytes of this process's private memory that it takes, mostly for its vocabulary.
+    planned_bytes: u64,
     grid: Grid,
     /// Bytes of main memory that the file's weights take, mapped or read.
     host_bytes: u64,
@@ -87,7 +96,7 @@ struct Weights {
     repacked_bytes: u64,
     /// Whether anything lies on a device.
     on_devices: bool,
-    /// Private memory with the planned model: program and vocabulary, in bytes.
+    /// Private memory with the planned model and nothing else: program and vocabulary, in bytes.
     program_bytes: u64,
     /// Why no context can be had, where the weights alone are more than the budget.
     too_large: Option<String>,
@@ -106,13 +115,17 @@ impl Weights {
 
 /// Looks at the model without loading it: which types of the KV cache can be had, and what the weights take.
 fn look(task: &Task, around: &Surroundings<'_>, open: &mut Vec<Work>) -> Result<Weights, String> {
-    let model = planned(task, around)?;
+    let before = private_bytes(around).unwrap_or(0);
+    let params = ModelParams { no_alloc: true, ..task.model.clone() };
+    let model = around.engine.load(&params, Box::new(|_| ControlFlow::Continue(()))).map_err(|e| e.to_string())?;
     let program_bytes = private_bytes(around).unwrap_or(0);
     let trained = model.info().n_ctx_train;
     (around.found)(Finding::Described { model: Box::new(model.info().clone()) });
     let step = task.granularity;
     let ceiling = task.ceiling.unwrap_or(CEILING.max(trained)).max(step);
     let mut weights = Weights {
+        planned: model,
+        planned_bytes: program_bytes.saturating_sub(before),
         grid: Grid { step, ceiling },
         host_bytes: 0,
         repacked_bytes: 0,
@@ -123,9 +136,9 @@ fn look(task: &Task, around: &Surroundings<'_>, open: &mut Vec<Work>) -> Result<
     open.retain(|work| {
         let params =
             ContextParams { n_ctx: step, type_k: work.sweep.kv.k, type_v: work.sweep.kv.v, ..task.context.clone() };
-        match model.session(&params) {
-            Ok(session) => {
-                let memory = session.memory();
+        let counted = weights.planned.session(&params).map(|session| session.memory());
+        match counted {
+            Ok(memory) => {
                 let host = memory.buffers.iter().filter(|buffer| buffer.is_host);
                 weights.host_bytes = host.map(|buffer| buffer.weights_bytes).sum();
                 weights.on_devices = memory.buffers.iter().any(|buffer| !buffer.is_host);
@@ -160,47 +173,37 @@ fn too_large(task: &Task, needed: u64, again: u64) -> String {
     )
 }
 
-/// Predicts what is not predicted yet.
-fn predict(
-    task: &Task,
-    around: &Surroundings<'_>,
-    grid: Grid,
-    open: &mut [Work],
-    process: Process,
-) -> Result<(), String> {
-    if open.iter().all(|work| work.sweep.prediction.is_some()) {
-        return Ok(());
-    }
-    let model = planned(task, around)?;
+/// Predicts what is not predicted yet; gives the predictions by their places in `open`.
+fn predict(task: &Task, around: &Surroundings<'_>, weights: &Weights, open: &[Work], process: Process) -> Predicted {
     let mapped = task.model.use_mmap;
-    let planner = Planner { model: &*model, context: &task.context, mapped, process, grid };
-    for work in open.iter_mut().filter(|work| work.sweep.prediction.is_none()) {
-        if around.abort.is_raised() {
-            break;
-        }
-        match planner.predict(work.sweep.kv, &task.budget, &task.other_budgets) {
-            Ok(prediction) => {
-                work.sweep.prediction = Some(prediction.clone());
-                (around.found)(Finding::Predicted { sweep: work.place, prediction: Box::new(prediction) });
-            }
-            Err(error) => {
-                (around.found)(Finding::Unfinished { sweep: work.place, reason: error.to_string() });
-            }
-        }
-    }
-    Ok(())
+    let planner = Planner { model: &*weights.planned, context: &task.context, mapped, process, grid: weights.grid };
+    let wanted = open.iter().enumerate().filter(|(_, work)| work.sweep.prediction.is_none());
+    let wanted = wanted.take_while(|_| !around.abort.is_raised());
+    wanted.map(|(at, work)| (at, planner.predict(work.sweep.kv, &task.budget, &task.other_budgets))).collect()
 }
 
-/// The model that is only planned.
-fn planned(task: &Task, around: &Surroundings<'_>) -> Result<Box<dyn Model>, String> {
-    let params = ModelParams { no_alloc: true, ..task.model.clone() };
-    around.engine.load(&params, Box::new(|_| ControlFlow::Continue(()))).map_err(|error| error.to_string())
+/// Predictions by the places of their types.
+type Predicted = Vec<(usize, Result<Prediction, EngineError>)>;
+
+/// Keeps and tells predictions.
+fn tell(around: &Surroundings<'_>, open: &mut [Work], predicted: Predicted) {
+    for (at, prediction) in predicted {
+        let work = &mut open[at];
+        (around.found)(match prediction {
+            Ok(prediction) => {
+                work.sweep.prediction = Some(prediction.clone());
+                Finding::Predicted { sweep: work.place, prediction: Box::new(prediction) }
+            }
+            Err(error) => Finding::Unfinished { sweep: work.place, reason: error.to_string() },
+        });
+    }
 }
 
 /// The real model at work.
 struct Loaded<'a> {
     task: &'a Task,
     around: &'a Surroundings<'a>,
+    weights: &'a Weights,
     model: Box<dyn Model>,
     /// Tokens to fill contexts with.
     text: Vec<Token>,
@@ -210,56 +213,76 @@ struct Loaded<'a> {
 }
 
 impl<'a> Loaded<'a> {
-    fn load(task: &'a Task, around: &'a Surroundings<'a>, weights: &Weights) -> Result<Self, String> {
+    fn load(task: &'a Task, around: &'a Surroundings<'a>, weights: &'a Weights) -> Result<Self, String> {
         let started = around.clock.now();
         let model = around.engine.load(&task.model, (around.loading)()).map_err(|error| error.to_string())?;
         (around.loaded)(&*model, around.clock.now().saturating_sub(started).as_secs_f64());
-        let text = model.tokenize(divergence::text::BUILT_IN, true, false);
+        let fills = task.proof == Proof::Fill || task.growth.is_some();
+        let wanted = if fills { FILL_TOKENS } else { task.context.n_ubatch as usize };
+        let text = text::tokens(&*model, wanted, 0);
         let weights_bytes = if task.model.use_mmap { weights.repacked_bytes } else { weights.host_bytes };
-        Ok(Self { task, around, model, text, weights_bytes })
+        Ok(Self { task, around, weights, model, text, weights_bytes })
     }
 
-    fn see_through(&self, grid: Grid, weights: &Weights, open: &mut [Work]) -> Result<(), String> {
-        let Self { task, around, .. } = self;
-        let (process, scratch_bytes) = match open.first() {
-            Some(work) => self.process(work),
-            None => return Ok(()),
-        };
-        predict(task, around, grid, open, process)?;
-        self.cap(weights);
-        for work in open.iter_mut() {
-            if task.proof != Proof::None && self.prove(grid, work, scratch_bytes) == Err(Interrupted) {
-                return Ok(());
-            }
-        }
-        for work in open.iter() {
-            self.grow(grid, work);
-        }
-        Ok(())
-    }
-
-    /// Memory of this process besides weights and context, and the scratch memory of a computation, which is a part of it.
-    fn process(&self, work: &Work) -> (Process, u64) {
-        let own = || private_bytes(self.around).unwrap_or(0);
-        if own() == 0 {
-            return (Process::default(), 0);
-        }
-        let n_ctx = self.task.context.n_ubatch.max(self.task.granularity);
-        let begin = || self.prover(0).begin_to_compute(work.sweep.kv, n_ctx, &self.text, &own).unwrap_or(0);
+    fn see_through(&self, open: &mut [Work]) {
+        let Some(first) = open.first() else { return };
+        let begin = || self.begin_to_compute(first);
         begin(); // the first one starts the threads, which stay
         let scratch_bytes = begin();
-        let program_bytes = own().saturating_sub(self.weights_bytes) + scratch_bytes;
-        (Process { program_bytes, is_accounted: true }, scratch_bytes)
+        self.predict(open, scratch_bytes);
+        self.cap();
+        for work in open.iter_mut() {
+            if self.task.proof != Proof::None && self.prove(work, scratch_bytes) == Err(Interrupted) {
+                return;
+            }
+        }
+        for work in open.iter().filter(|_| !self.around.abort.is_raised()) {
+            self.grow(work);
+        }
     }
 
-    /// The hard cap: what the budget leaves when the mapped weights are taken off. Weights and contexts on devices are limited
+    /// Predicts with the memory that this process takes when the prediction is over: counting needs some itself, which does
+    /// not all come back.
+    fn predict(&self, open: &mut [Work], scratch_bytes: u64) {
+        const ATTEMPTS: u32 = 3;
+        const SETTLED_BYTES: u64 = 128 << 10;
+        for attempt in 1..=ATTEMPTS {
+            let process = self.process(scratch_bytes);
+            let predicted = predict(self.task, self.around, self.weights, open, process);
+            let drift = self.process(scratch_bytes).program_bytes.abs_diff(process.program_bytes);
+            if drift <= SETTLED_BYTES || attempt == ATTEMPTS {
+                tell(self.around, open, predicted);
+                break;
+            }
+        }
+    }
+
+    /// What a computation takes besides a context, in bytes: started and stopped at once.
+    fn begin_to_compute(&self, work: &Work) -> u64 {
+        let own = || private_bytes(self.around).unwrap_or(0);
+        let n_ctx = self.task.context.n_ubatch.max(self.task.granularity);
+        self.prover(0).begin_to_compute(work.sweep.kv, n_ctx, &self.text, &own).unwrap_or(0)
+    }
+
+    /// Memory of this process besides weights and context, the scratch memory of a computation included.
+    fn process(&self, scratch_bytes: u64) -> Process {
+        private_bytes(self.around).map_or_else(Process::default, |own| Process {
+            program_bytes: own.saturating_sub(self.weights_bytes + self.weights.planned_bytes) + scratch_bytes,
+            is_accounted: true,
+        })
+    }
+
+    /// The hard cap: what the budget leaves when the mapped weights are taken off, and the planned model besides, which a user
+    /// of the context does not have. Weights and contexts on devices are limited
     /// by the device itself, and their drivers map more than they use.
-    fn cap(&self, weights: &Weights) {
+    fn cap(&self) {
+        let weights = self.weights;
         if weights.on_devices || !self.around.is_accounted {
             return;
         }
         let mapped = if self.task.model.use_mmap { weights.host_bytes } else { 0 };
-        if let Err(reason) = (self.around.cap)(self.task.budget.host_bytes.saturating_sub(mapped)) {
+        let cap = self.task.budget.host_bytes.saturating_sub(mapped) + weights.planned_bytes;
+        if let Err(reason) = (self.around.cap)(cap) {
             (self.around.found)(Finding::Note { text: format!("no hard cap on the worker's memory: {reason}") });
         }
     }
@@ -276,10 +299,10 @@ impl<'a> Loaded<'a> {
     }
 
     /// Probes until the limit is known.
-    fn prove(&self, grid: Grid, work: &mut Work, scratch_bytes: u64) -> Result<(), Interrupted> {
+    fn prove(&self, work: &mut Work, scratch_bytes: u64) -> Result<(), Interrupted> {
         let Some(prediction) = &work.sweep.prediction else { return Ok(()) };
         let predicted = prediction.max_context;
-        while let Some(n_ctx) = grid.next(predicted, &work.sweep.probes) {
+        while let Some(n_ctx) = self.weights.grid.next(predicted, &work.sweep.probes) {
             (self.around.found)(Finding::Probing { sweep: work.place, n_ctx });
             let mut progress = |tokens| {
                 (self.around.found)(Finding::Filling { sweep: work.place, tokens, total: n_ctx });
@@ -297,8 +320,26 @@ impl<'a> Loaded<'a> {
     }
 
     /// Fills a context step by step, no larger than the limit.
-    fn grow(&self, _grid: Grid, work: &Work) {
-        let _ = (&self.task.growth, work, kv_growth::EndedBy::Target);
+    fn grow(&self, work: &Work) {
+        let Some(plan) = self.task.growth.as_ref().filter(|_| work.sweep.growth.is_none()) else { return };
+        let Some(limit) = known_limit(&work.sweep) else { return };
+        let n_ctx = self.weights.grid.floor(limit.into()).min(plan.to_tokens.next_multiple_of(self.weights.grid.step));
+        let sweep = work.place;
+        (self.around.found)(Finding::Growing { sweep, n_ctx });
+        let (type_k, type_v, abort) = (work.sweep.kv.k, work.sweep.kv.v, self.around.abort.clone());
+        let params = ContextParams { n_ctx, type_k, type_v, abort, ..self.task.context.clone() };
+        let ended_by = match self.model.session(&params) {
+            Ok(mut session) => {
+                let means =
+                    Means { clock: self.around.clock, abort: &self.around.abort, n_ubatch: self.task.context.n_ubatch };
+                let mut on_point = |point: &Point| {
+                    (self.around.found)(Finding::Grown { sweep, point: point.clone() });
+                };
+                kv_growth::grow(&mut *session, &self.text, plan, &means, &mut on_point).ended_by
+            }
+            Err(error) => kv_growth::EndedBy::Failed(error.to_string()),
+        };
+        (self.around.found)(Finding::GrowthEnded { sweep, ended_by });
     }
 }
 
