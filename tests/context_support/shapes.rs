@@ -1,7 +1,7 @@
 //! Models for tests of contexts: small weights, and a KV cache that is large beside whatever else a process allocates.
 //!
-//! 256 tokens, the step of llama.cpp's contexts, take about 2 MB of q4_0 in all of them that have a cache which grows; each file
-//! is 10 to 25 MB and written in a blink.
+//! 256 tokens, the step of llama.cpp's contexts, take about 2 MB of `q4_0` in all of them that have a cache which grows; each file
+//! is 10 to 30 MB and written in a blink.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -99,7 +99,7 @@ ssm = { inner = 1024, state = 64, conv = 4, dt_rank = 32 }
 /// The kinds that there are.
 pub const KINDS: [&str; 5] = ["dense", "window", "experts", "hybrid", "recurrent"];
 
-/// Writes the model of a kind, in Q4_0, into a folder.
+/// Writes the model of a kind, in `Q4_0`, into a folder.
 pub fn write(folder: &Path, kind: &str) -> PathBuf {
     #[derive(Deserialize)]
     struct Shapes {
