@@ -5,10 +5,11 @@
 use std::io;
 use std::ops::Range;
 
-/// Makes the private memory of this process a function of what is allocated in it: glibc keeps the threshold above which an
-/// allocation gets a mapping of its own (and gives it back when freed) at 128 KiB. By itself it raises the threshold to the
-/// largest block that was freed, up to 32 MiB, and buffers of contexts then come from the heap or not, and stay in the heap or
-/// not, by what was freed before. Call it before anything large is allocated. Other C libraries are left as they are.
+/// Makes the private memory of this process a function of what is allocated in it: glibc gives every block of at least 128 KiB a
+/// mapping of its own, which is gone when the block is freed, and keeps its heap, which then holds small blocks only, as large
+/// as it once was. By itself it raises the first threshold to the largest block that was freed, up to 32 MiB, so that buffers of
+/// contexts come from the heap or not, and the heap shrinks or not, by what was freed before. Call it before anything large is
+/// allocated. Other C libraries are left as they are.
 pub fn steady_allocator() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
@@ -17,7 +18,7 @@ pub fn steady_allocator() {
         // SAFETY: takes numbers, locks the allocator itself and may be called at any time.
         unsafe {
             mallopt(M_MMAP_THRESHOLD, THRESHOLD_BYTES);
-            mallopt(M_TRIM_THRESHOLD, THRESHOLD_BYTES);
+            mallopt(M_TRIM_THRESHOLD, i32::MAX);
         }
     }
 }
