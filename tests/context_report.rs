@@ -3,6 +3,8 @@
 
 mod context_fixture;
 
+use std::fmt::Write as _;
+
 use context_fixture::{
     F16, Q4_0, Q8_0, facts, fails, fits, growth, max_by_hand, on_a_gpu, planned, sweep, three_types,
 };
@@ -42,7 +44,7 @@ fn recurrent() -> Facts {
     prediction.kv_bytes_per_token_formula = None;
     sweep.probes = vec![fits(1 << 20, false)];
     let mut facts = facts(vec![sweep]);
-    facts.model.as_mut().unwrap().architecture = "mamba2".to_owned();
+    "mamba2".clone_into(&mut facts.model.as_mut().unwrap().architecture);
     facts
 }
 
@@ -260,7 +262,7 @@ fn what_is_emitted_is_as_it_was() {
     let report = ContextReport::of(&three_types());
     let mut shown = String::new();
     for form in [Emit::Env, Emit::Toml, Emit::Json, Emit::LlamaServer, Emit::Ollama] {
-        shown += &format!("--- {form:?}\n{}", emit::render(&report, None, form).unwrap());
+        let _ = write!(shown, "--- {form:?}\n{}", emit::render(&report, None, form).unwrap());
     }
     insta::assert_snapshot!("context_emit", shown);
 }
@@ -279,7 +281,8 @@ fn emitted_env_toml_and_json_read_back_as_the_same_numbers() {
         let json: serde_json::Value = serde_json::from_str(&emit(Emit::Json)).unwrap();
         assert_eq!(env.len(), 5);
         for (name, value) in env {
-            let of_toml = toml[&name].as_float().or(toml[&name].as_integer().map(|n| n as f64)).unwrap();
+            let of_toml =
+                toml[&name].as_float().or(toml[&name].as_integer().and_then(|n| n.to_string().parse().ok())).unwrap();
             assert!((of_toml - value).abs() < 1e-12, "{name}");
             assert!((json[&name].as_f64().unwrap() - value).abs() < 1e-8, "{name}");
         }
@@ -294,7 +297,7 @@ fn model_and_tokens_together_are_the_memory_at_the_largest_context() {
         let values = emit::Values::of(&report, sweep);
         let whole =
             values.model_vram_gb * 1e9 + values.kv_cache_per_token_mb * 1e6 * f64::from(values.max_context_tokens);
-        let memory = sweep.memory_bytes.unwrap() as f64;
+        let memory = sweetspot::stats::float(sweep.memory_bytes.unwrap());
         assert!((whole / memory - 1.0).abs() < 1e-9, "{whole} {memory}");
     }
     let gpu = ContextReport::of(&on_a_gpu());
@@ -364,5 +367,21 @@ fn growth_that_ended_early_says_so() {
         sweep.growth = Some(growth(F16, 2, ended_by));
         let shown = shown(&facts(vec![sweep]), 400);
         assert!(shown.contains(words), "{shown}");
+    }
+}
+
+#[test]
+fn every_name_in_context_json_and_in_what_is_emitted_is_explained_in_the_documentation() {
+    let documentation = include_str!("../docs/context-report.md");
+    let report: serde_json::Value =
+        serde_json::from_slice(&ContextReport::of(&three_types()).to_json().unwrap()).unwrap();
+    let emitted: serde_json::Value =
+        serde_json::from_str(&emit::render(&ContextReport::of(&three_types()), None, Emit::Json).unwrap()).unwrap();
+    let sweep = &report["sweeps"][0];
+    let objects = [&report, &report["metadata"], sweep, &sweep["growth"][0], &sweep["usable_context"][0], &emitted];
+    for name in objects.iter().flat_map(|object| object.as_object().unwrap().keys()) {
+        let name_of_sum = name.replace("_in_all", ""); // `…_in_all`
+        let is_told = [name, &name_of_sum].iter().any(|name| documentation.contains(&format!("`{name}`")));
+        assert!(is_told, "{name}");
     }
 }

@@ -188,17 +188,19 @@ fn curve(prediction: &Prediction) -> Vec<Usage> {
 }
 
 fn growth_points(growth: &Growth) -> Vec<GrowthPoint> {
-    let mut in_all = 0.0;
+    let (mut tokens_in_all, mut seconds_in_all) = (0, 0.0);
     let n = growth.points.len();
     let point = |(place, point): (usize, &Point)| {
         let seconds = float(point.prefill_ns) / NS_PER_SECOND;
-        in_all += seconds;
+        tokens_in_all += point.prefill_tokens;
+        seconds_in_all += seconds;
         let gen_ns: u64 = point.gen_ns.iter().sum();
         GrowthPoint {
             tokens: point.tokens,
             prefill_tokens: point.prefill_tokens,
             prefill_seconds: seconds,
-            prefill_seconds_in_all: in_all,
+            prefill_tokens_in_all: tokens_in_all,
+            prefill_seconds_in_all: seconds_in_all,
             prefill_tokens_per_second: ratio(f64::from(point.prefill_tokens), seconds),
             tokens_per_second: ratio(float(point.gen_ns.len() as u64) * NS_PER_SECOND, float(gen_ns)),
             gen_ns: point.gen_ns.clone(),

@@ -230,7 +230,7 @@ fn sweep_notes(sweep: &SweepReport) -> Vec<String> {
         .map_or_else(|| "its first step".to_owned(), |point| format!("{} tokens", tokens(point.tokens)));
     match &sweep.growth_ended_by {
         Some(EndedBy::Time) => {
-            notes.push(format!("the time for measuring growth was over after {reached}; beyond it is forecast"))
+            notes.push(format!("the time for measuring growth was over after {reached}; beyond it is forecast"));
         }
         Some(EndedBy::Interrupted) => notes.push(format!("measuring growth was interrupted after {reached}")),
         Some(EndedBy::Failed(why)) => notes.push(format!("measuring growth failed after {reached}: {why}")),
