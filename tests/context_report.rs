@@ -205,6 +205,15 @@ fn where_every_context_failed_although_one_was_predicted_the_proved_maximum_is_n
 }
 
 #[test]
+fn a_failure_below_a_context_that_once_fitted_is_the_limit() {
+    let mut facts = unproved();
+    let swapped = "memory was swapped out";
+    facts.task.sweeps[0].probes = vec![fits(8192, true), fails(4096, FailureKind::Swapped, swapped), fits(2048, false)];
+    let sweep = &ContextReport::of(&facts).sweeps[0];
+    assert_eq!((sweep.proved_max_context, sweep.failed_at, sweep.proof), (Some(2048), Some(4096), Proof::Alloc));
+}
+
+#[test]
 fn the_csv_files_are_as_they_were() {
     let report = ContextReport::of(&three_types());
     insta::assert_snapshot!("context_csv", text(csv::context(&report)));
@@ -384,4 +393,13 @@ fn every_name_in_context_json_and_in_what_is_emitted_is_explained_in_the_documen
         let is_told = [name, &name_of_sum].iter().any(|name| documentation.contains(&format!("`{name}`")));
         assert!(is_told, "{name}");
     }
+}
+
+#[test]
+fn weights_that_are_too_large_by_themselves_are_the_reason_that_is_told() {
+    let mut facts = nothing_fits();
+    let reason = "the weights alone take 5.10 GB, the budget is 4.29 GB";
+    facts.task.sweeps[0].unfinished = Some(reason.to_owned());
+    let shown = shown(&facts, 400);
+    assert!(shown.contains(&format!("f16: no context fits: {reason}.")), "{shown}");
 }

@@ -10,7 +10,7 @@ use sweetspot::lab::cell::{self, Workers};
 use sweetspot::lab::console::Console;
 use sweetspot::lab::outcome::{Cell, Outcome, Status};
 use sweetspot::plan::matrix::PlannedCell;
-use sweetspot::profiles::{Job, ProfileName, bench, interactive};
+use sweetspot::profiles::{Job, ProfileName, Samples, bench, interactive, long_context};
 use sweetspot::worker::exit::Exit;
 use sweetspot::worker::process::Options;
 use sweetspot::worker::protocol::EngineChoice;
@@ -204,4 +204,30 @@ fn a_cell_that_is_broken_or_futile_never_starts_a_worker() {
         assert_eq!((outcome.status, outcome.reason.as_deref()), (status, broken.or(skip)));
         assert_eq!(outcome.profiles.len(), 1);
     }
+}
+
+#[test]
+fn a_worker_that_dies_in_the_middle_of_a_load_leaves_the_loads_before_it() {
+    let job = Job::LongContext(long_context::Job {
+        context: ContextParams { n_ubatch: 64, ..ContextParams::new(0, 1) },
+        loads: vec![128, 256],
+        target_tokens: 512,
+        gen_tokens: 4,
+        seconds: 60,
+        beyond_trained: false,
+        seed: 1,
+    });
+    // appends: the warm-up, two for 128 tokens and four for its answer, two and four more for 256; then it dies
+    let ran = run(Script::default().with(Place::Append(15), Act::Segfault), vec![job, bench_job()]);
+    let expected = [(ProfileName::LongContext, Status::Failed), (ProfileName::Bench, Status::Measured)];
+    assert_eq!(statuses(&ran.outcome), expected);
+    let profile = &ran.outcome.profiles[0];
+    assert_eq!(profile.exit, Some(Exit::Signal(11)));
+    let Some(Samples::LongContext(samples)) = &profile.samples else {
+        panic!("what was measured is lost: {profile:?}")
+    };
+    let summary = long_context::summarize(samples);
+    assert_eq!(summary.largest().map(|load| load.tokens), Some(256));
+    assert_eq!(long_context::rating(&summary), Some(sweetspot::verdict::Rating::Failed));
+    assert!(long_context::interpretation(&summary).contains("the worker ended while the context was filled"));
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use sweetspot::profiles::EndedBy;
+use sweetspot::engine::MemoryBreakdown;
+use sweetspot::probe::kv_growth::{self, Growth};
 use sweetspot::profiles::interactive::{Samples, metrics};
+use sweetspot::profiles::{EndedBy, long_context};
 
 /// The names in the first column of the section's table.
 fn documented(page: &str, section: &str) -> BTreeSet<String> {
@@ -26,4 +28,22 @@ fn every_metric_of_the_interactive_profile_is_defined_and_no_other() {
     let emitted: BTreeSet<String> = metrics(&nothing).into_iter().map(|metric| metric.name).collect();
     assert!(emitted.contains("ttft_p95_seconds"), "{emitted:?}");
     assert_eq!(documented(include_str!("../docs/method.md"), "## The interactive profile"), emitted);
+}
+
+#[test]
+fn every_metric_of_the_long_context_profile_is_defined_and_no_other() {
+    let nothing = long_context::Samples {
+        loads: Vec::new(),
+        target_tokens: 1,
+        wanted_target_tokens: 1,
+        gen_tokens: 1,
+        seconds: 1,
+        n_ctx_train: 1,
+        memory: MemoryBreakdown::default(),
+        before: None,
+        growth: Growth { n_ctx: 1, points: Vec::new(), ended_by: kv_growth::EndedBy::Target },
+    };
+    let emitted: BTreeSet<String> = long_context::metrics(&nothing).into_iter().map(|metric| metric.name).collect();
+    assert!(emitted.contains("load_forecast_seconds"), "{emitted:?}");
+    assert_eq!(documented(include_str!("../docs/long-context.md"), "## Metrics"), emitted);
 }

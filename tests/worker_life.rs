@@ -34,7 +34,7 @@ fn a_worker_loads_runs_its_tasks_in_their_order_and_ends() {
         .filter_map(|event| match event {
             Event::TaskDone { samples, .. } => match &**samples {
                 Samples::Bench(samples) => Some((samples.n_prompt, samples.n_gen)),
-                Samples::Interactive(_) | Samples::Quality(_) => None,
+                _ => None,
             },
             _ => None,
         })

@@ -102,7 +102,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     let profiles = profile_names(&args.profiles)?;
     let config = configuration(&args)?;
     let material = material(&config, &args)?;
-    let given_bytes = max_memory_bytes(args.max_memory_gb)?;
+    let given_bytes = max_memory_bytes(args.max_memory_gb)?.or(config.limits.max_memory_bytes());
     let (synthetic, candidates) = match args.weights {
         Weights::Synthetic => (synthetic_models(&args)?, Vec::new()),
         Weights::Real => (Vec::new(), ladder::find(&args.models, &args.quants)?),
@@ -262,10 +262,12 @@ fn configuration(args: &Args) -> anyhow::Result<Config> {
     if args.quick {
         config.interactive.make_quick();
         config.quality.make_quick();
+        config.long_context.make_quick();
     }
     if args.full {
         config.interactive.make_full();
         config.quality.make_full();
+        config.long_context.make_full();
     }
     if !args.prompts.is_empty() {
         config.quality.prompts.clone_from(&args.prompts);

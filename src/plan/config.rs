@@ -2,11 +2,15 @@
 //!
 //! Pure: text in, configuration out. An unknown key is an error that names the key and the nearest right one.
 
+mod limits;
+mod long_context;
 mod quality;
 
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{FlashAttention, KvType, Sampling};
+pub use limits::LimitsConfig;
+pub use long_context::LongContextConfig;
 pub use quality::{QualityConfig, SetName};
 
 /// So many samples are the least that an interval of their median can be given for.
@@ -21,10 +25,14 @@ pub struct Config {
     pub engine: EngineConfig,
     /// How the worker is watched.
     pub worker: WorkerConfig,
+    /// What a model may take.
+    pub limits: LimitsConfig,
     /// The interactive profile.
     pub interactive: InteractiveConfig,
     /// The quality profile.
     pub quality: QualityConfig,
+    /// The long-context profile.
+    pub long_context: LongContextConfig,
 }
 
 /// How the engine is set up.
@@ -155,7 +163,9 @@ impl Config {
             return Err(format!("{key} is more than a year ({LONGEST_SECONDS} s)"));
         }
         check_sampling("interactive", &self.interactive.sampling)?;
+        self.limits.check()?;
         self.quality.check()?;
+        self.long_context.check()?;
         if !(interval_width_percent > 0.0 && interval_width_percent.is_finite()) {
             return Err("interactive.interval_width_percent must be a number above 0".to_owned());
         }

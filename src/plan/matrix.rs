@@ -4,11 +4,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::engine::{ContextParams, ModelParams};
+use crate::engine::{ContextParams, ModelParams, Sampling};
 use crate::lab::outcome::Cell;
 use crate::plan::config::Config;
 use crate::plan::questions::{self, QuestionSource};
-use crate::profiles::{self, ProfileName, interactive};
+use crate::profiles::{self, ProfileName, interactive, long_context};
 use crate::stats::gigabytes;
 
 /// A model file, as far as it can be known without loading it.
@@ -92,7 +92,7 @@ fn plan_cell(
     limits: &Limits,
 ) -> PlannedCell {
     let skip = too_large(&found.cell, limits);
-    let context = context(config, limits);
+    let context = context(config, limits.threads);
     let mut warnings = Vec::new();
     if let Some(trained) = found.n_ctx_train.filter(|&trained| trained < context.n_ctx) {
         let n_ctx = context.n_ctx;
@@ -107,6 +107,7 @@ fn plan_cell(
         ProfileName::Quality => {
             Some(profiles::Job::Quality(questions::job(&found, reference, config, material, context.clone())))
         }
+        ProfileName::LongContext => Some(profiles::Job::LongContext(long_context_job(config, context.clone()))),
         ProfileName::Bench => None, // not a use case: `sweetspot bench` runs it
     });
     let jobs = jobs.collect();
@@ -140,9 +141,28 @@ fn interactive_job(config: &Config, prompts: &[interactive::Prompt], context: Co
     }
 }
 
-fn context(config: &Config, limits: &Limits) -> ContextParams {
+fn long_context_job(config: &Config, context: ContextParams) -> long_context::Job {
+    let c = &config.long_context;
+    let seed = match config.interactive.sampling {
+        Sampling::Seeded { seed, .. } => seed.into(),
+        Sampling::Greedy => 0,
+    };
+    long_context::Job {
+        context,
+        loads: c.loads.clone(),
+        target_tokens: c.target_tokens,
+        gen_tokens: c.gen_tokens,
+        seconds: c.seconds,
+        beyond_trained: c.beyond_trained,
+        seed,
+    }
+}
+
+/// The context that the configuration describes, with `threads` where it does not say how many.
+#[must_use]
+pub fn context(config: &Config, threads: u32) -> ContextParams {
     let engine = &config.engine;
-    let default = ContextParams::new(config.interactive.n_ctx, engine.threads.unwrap_or(limits.threads));
+    let default = ContextParams::new(config.interactive.n_ctx, engine.threads.unwrap_or(threads));
     ContextParams {
         n_batch: engine.batch_size.unwrap_or(default.n_batch),
         n_ubatch: engine.ubatch_size.unwrap_or(default.n_ubatch),

@@ -8,6 +8,7 @@ pub mod bench;
 pub mod clock;
 pub mod divergence;
 pub mod interactive;
+pub mod long_context;
 pub mod quality;
 
 use serde::{Deserialize, Serialize};
@@ -174,6 +175,8 @@ profiles! {
     Interactive => interactive, "interactive";
     /// What a quantization costs in answers.
     Quality => quality, "quality";
+    /// Loading long texts: how long it takes, and how fast tokens come after it.
+    LongContext => long_context, "long-context";
     /// Prompt processing and generation as llama-bench runs them; `sweetspot bench` only.
     Bench => bench, "bench";
 }
@@ -185,6 +188,8 @@ impl Job {
         match self {
             Self::Quality(job) => job.demands(own),
             Self::Interactive(_) | Self::Bench(_) => vec![Demand::one(own, self.context())],
+            // It makes do with what there is, and says so.
+            Self::LongContext(_) => Vec::new(),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::quality::QualityView;
 use crate::engine::{MemoryBreakdown, ModelInfo};
 use crate::lab::outcome::{Cell, Outcome, ProfileOutcome, Status};
 use crate::lab::run_file::PlannedCell;
-use crate::profiles::{Metric, ProfileName, Samples, interactive, quality};
+use crate::profiles::{Metric, ProfileName, Samples, interactive, long_context, quality};
 use crate::stats::gigabytes;
 use crate::verdict::interpretation::{SYNTHETIC, counted, ended_early};
 use crate::verdict::recommendation::{self, Candidate, Trial};
@@ -124,6 +124,8 @@ pub struct ProfileView {
     pub duration_seconds: f64,
     /// Answers and divergence, of the quality profile.
     pub quality: Option<Box<QualityView>>,
+    /// Every load, of the long-context profile.
+    pub long_context: Option<Box<long_context::Summary>>,
 }
 
 impl ProfileView {
@@ -135,7 +137,10 @@ impl ProfileView {
 
     /// The headline, and where the rating is not a good one, what holds it back.
     fn numbers(&self) -> String {
-        let numbers = recommendation::numbers(self.metric("ttft_seconds"), self.metric("tokens_per_second"));
+        let numbers = match &self.long_context {
+            Some(summary) => super::long_context::numbers(summary),
+            None => recommendation::numbers(self.metric("ttft_seconds"), self.metric("tokens_per_second")),
+        };
         let weak = self.criteria.iter().filter(|(_, rating)| Some(*rating) == self.rating && *rating < Rating::Good);
         let weak: Vec<&str> = weak.map(|(name, _)| name.as_str()).collect();
         if weak.is_empty() { numbers } else { format!("{numbers}; held back by {}", weak.join(" and ")) }
@@ -159,9 +164,14 @@ impl ProfileView {
             noise: noise(outcome),
             duration_seconds: outcome.duration_seconds,
             quality: None,
+            long_context: None,
         };
         if let Some(samples) = &outcome.samples {
             view.judge(samples);
+        }
+        if outcome.status == Status::Failed {
+            // what it had measured before it failed does not make it pass
+            (view.status, view.rating) = (ProfileStatus::Error, Some(Rating::Failed));
         }
         view
     }
@@ -186,12 +196,11 @@ impl ProfileView {
                 }
             }
             Samples::Quality(samples) => self.judge_quality(samples),
+            Samples::LongContext(samples) => self.judge_long_context(samples),
             Samples::Bench(_) => {}
         }
     }
-}
 
-impl ProfileView {
     fn judge_quality(&mut self, samples: &quality::Samples) {
         let view = QualityView::of(samples);
         if let Some(summary) = &view.summary {
@@ -218,7 +227,7 @@ impl CellView {
             verdict: verdict(outcome.status, &profiles),
             reason: outcome.reason.clone(),
             model: outcome.model.clone(),
-            memory: outcome.memory.clone(),
+            memory: outcome.memory.clone().or_else(|| super::long_context::memory(outcome)),
             peak_resident_gb: outcome.peak_resident_bytes.map(gigabytes),
             load_seconds: outcome.load_seconds,
             profiles,
@@ -283,7 +292,8 @@ impl CellView {
             (Status::Skipped, _) | (Status::Measured, None) => Trial::Skipped,
             (Status::Failed, _) => failed(),
             (Status::Measured, Some(view)) => match (view.status, view.rating) {
-                (ProfileStatus::Skipped, _) => Trial::Skipped,
+                // not tried, or stopped before anything could be said
+                (ProfileStatus::Skipped, _) | (_, None) => Trial::Skipped,
                 (ProfileStatus::Passed | ProfileStatus::Failed, Some(rating)) => Trial::Rated {
                     rating,
                     numbers: view.numbers(),

@@ -4,7 +4,7 @@
 use super::cell::CellView;
 use super::view::View;
 use crate::lab::outcome::Status;
-use crate::profiles::ProfileName::{Interactive, Quality};
+use crate::profiles::ProfileName::{Interactive, LongContext, Quality};
 use crate::verdict::Rating;
 use crate::verdict::quality::{self, Comparison, Standing};
 
@@ -21,8 +21,8 @@ const COLUMNS: &[(&str, Value)] = &[
     ("interactive_rating", |c| {
         c.profile(Interactive).and_then(|p| p.rating).map(Rating::name).unwrap_or_default().to_owned()
     }),
-    ("long_context_load", |_| String::new()),
-    ("long_context_max", |_| String::new()),
+    ("long_context_load", |c| number(c.metric(LongContext, "load_seconds"))),
+    ("long_context_max", |c| count(c.metric(LongContext, "max_tokens"))),
     ("batch_throughput", |_| String::new()),
     ("status", |c| status(c.status).to_owned()),
     ("verdict", |c| c.verdict.map(super::cell::Verdict::name).unwrap_or_default().to_owned()),
@@ -34,9 +34,7 @@ const COLUMNS: &[(&str, Value)] = &[
     ("interactive_itl_p99_ms", |c| number(c.metric(Interactive, "itl_p99_ms"))),
     ("interactive_itl_max_ms", |c| number(c.metric(Interactive, "itl_max_ms"))),
     ("interactive_prefill_tps", |c| number(c.metric(Interactive, "prefill_tokens_per_second"))),
-    ("interactive_requests_ended_early", |c| {
-        c.metric(Interactive, "requests_ended_early").map(|n| format!("{n:.0}")).unwrap_or_default()
-    }),
+    ("interactive_requests_ended_early", |c| count(c.metric(Interactive, "requests_ended_early"))),
     ("peak_resident_gb", |c| number(c.peak_resident_gb)),
     ("load_seconds", |c| number(c.load_seconds)),
     ("efficiency_score", |c| number(c.efficiency_score)),
@@ -68,6 +66,19 @@ const QUALITY: &[(&str, Value)] = &[
     ("quality_perplexity", |c| number(c.metric(Quality, "perplexity"))),
 ];
 
+/// The long-context profile's columns: after those.
+const LONG_CONTEXT: &[(&str, Value)] = &[
+    ("long_context_rating", |c| {
+        c.profile(LongContext).and_then(|p| p.rating).map(Rating::name).unwrap_or_default().to_owned()
+    }),
+    ("long_context_target", |c| count(c.metric(LongContext, "target_tokens"))),
+    ("long_context_tps", |c| number(c.metric(LongContext, "tokens_per_second"))),
+    ("long_context_load_forecast", |c| number(c.metric(LongContext, "load_forecast_seconds"))),
+    ("long_context_memory_gb", |c| number(c.metric(LongContext, "memory_gb"))),
+    ("long_context_kv_bytes_per_token", |c| number(c.metric(LongContext, "kv_bytes_per_token"))),
+    ("long_context_swapped_gb", |c| number(c.metric(LongContext, "swapped_gb"))),
+];
+
 fn comparison(cell: &CellView) -> Option<&Comparison> {
     cell.quality()?.1.comparison.as_ref()
 }
@@ -79,12 +90,12 @@ fn comparison(cell: &CellView) -> Option<&Comparison> {
 /// None that a view can cause: all lines have the same number of fields.
 pub fn render(view: &View) -> anyhow::Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let later = QUALITY.iter().map(|(name, _)| *name);
+    let later = QUALITY.iter().chain(LONG_CONTEXT).map(|(name, _)| *name);
     writer.write_record(COLUMNS.iter().map(|(name, _)| *name).chain(["mark", "notes"]).chain(later))?;
     for cell in &view.cells {
         let values = COLUMNS.iter().map(|(_, value)| value(cell));
         let notes: Vec<&str> = cell.notes.iter().chain(&view.notes).map(String::as_str).collect();
-        let later = QUALITY.iter().map(|(_, value)| value(cell));
+        let later = QUALITY.iter().chain(LONG_CONTEXT).map(|(_, value)| value(cell));
         writer.write_record(values.chain([mark(view, cell), notes.join("; ")]).chain(later))?;
     }
     Ok(writer.into_inner()?)
@@ -105,6 +116,11 @@ fn number(value: Option<f64>) -> String {
         Some(value) if value.abs() < 1.0 => format!("{value:.6}"),
         Some(value) => format!("{value:.3}"),
     }
+}
+
+/// A whole number.
+fn count(value: Option<f64>) -> String {
+    value.map(|n| format!("{n:.0}")).unwrap_or_default()
 }
 
 pub(super) fn status(status: Status) -> &'static str {

@@ -102,6 +102,8 @@ struct ProfileEntry<'v> {
     duration_seconds: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     quality: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    long_context: Option<Value>,
 }
 
 /// The report, pretty printed, with a newline at its end.
@@ -202,6 +204,7 @@ fn entry(profile: &ProfileView) -> ProfileEntry<'_> {
         log_tail: &profile.log_tail,
         duration_seconds: profile.duration_seconds,
         quality: profile.quality.as_deref().map(super::quality::json::object),
+        long_context: profile.long_context.as_deref().map(super::long_context::json),
     }
 }
 

@@ -26,6 +26,7 @@ pub fn render(view: &View) -> String {
     summary(&mut out, view);
     recommendations(&mut out, view);
     answers(&mut out, view);
+    long_context(&mut out, view);
     out.list("Notes on the whole run", &view.notes);
     for cell in &view.cells {
         section(&mut out, cell);
@@ -124,6 +125,14 @@ fn answers(out: &mut Text, view: &View) {
     }
 }
 
+/// What the long-context profile found, of all cells together.
+fn long_context(out: &mut Text, view: &View) {
+    let table = super::long_context::table(&view.cells);
+    if !table.is_empty() {
+        out.paragraph(format_args!("## Long contexts\n\n{}", table.trim_end()));
+    }
+}
+
 fn recommendations(out: &mut Text, view: &View) {
     if let Some(best) = &view.overall {
         let (model, quant) = (inline(&best.model), inline(&best.quant));
@@ -204,6 +213,9 @@ fn profile(out: &mut Text, profile: &ProfileView) {
             let value = metric.value.map_or_else(|| EMPTY.to_owned(), exact_count_or_number);
             out.line(format_args!("| `{}` | {value} |", metric.name));
         }
+    }
+    if let Some(summary) = &profile.long_context {
+        out.paragraph(format_args!("{}", super::long_context::loads(summary)));
     }
     if !profile.log_tail.is_empty() {
         out.paragraph(format_args!("End of the engine's log:"));

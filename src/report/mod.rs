@@ -10,6 +10,7 @@ pub mod folder;
 pub mod html;
 pub mod json;
 pub mod llama_bench;
+mod long_context;
 pub mod markdown;
 pub mod metadata;
 pub mod quality;

@@ -5,10 +5,10 @@ use std::io::IsTerminal;
 
 use comfy_table::{Attribute, Cell as TableCell, CellAlignment, Color, ContentArrangement, Table, presets};
 
-use super::cell::{CellView, ProfileStatus};
+use super::cell::{CellView, ProfileStatus, ProfileView};
 use super::view::{View, printable};
 use crate::lab::outcome::Status;
-use crate::profiles::ProfileName::{Interactive, Quality};
+use crate::profiles::ProfileName::{Interactive, LongContext, Quality};
 use crate::verdict::Rating;
 use crate::verdict::interpretation::number;
 use crate::verdict::recommendation::Mark;
@@ -19,6 +19,8 @@ const EMPTY: &str = "–";
 /// The columns of the quality profile; only where some cell has something in them.
 const RIGHT_ANSWERS: &str = "Right % (95 %)";
 const DIVERGENCE: &str = "KLD";
+/// The column of the long-context profile; only where some cell has something in it.
+const LOAD: &str = "Load s @ tokens";
 
 /// How the output looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +60,7 @@ const COLUMNS: &[Column] = &[
     Column { name: "tok/s", value: |c| metric(c, "tokens_per_second"), alignment: CellAlignment::Right, expendable: 0 },
     Column { name: "ITL p50/p95/max ms", value: latencies, alignment: CellAlignment::Right, expendable: 3 },
     Column { name: "Var. %", value: |c| metric(c, "variance_percent"), alignment: CellAlignment::Right, expendable: 4 },
+    Column { name: LOAD, value: super::long_context::short, alignment: CellAlignment::Right, expendable: 1 },
     Column { name: RIGHT_ANSWERS, value: right_answers, alignment: CellAlignment::Right, expendable: 0 },
     Column { name: DIVERGENCE, value: divergence, alignment: CellAlignment::Right, expendable: 1 },
     Column { name: "Rating", value: rating, alignment: CellAlignment::Left, expendable: 0 },
@@ -98,7 +101,7 @@ fn table(view: &View, look: Look) -> String {
 
 /// Most columns always are; those of a profile that no cell has would only take room.
 fn is_used(view: &View, column: &Column) -> bool {
-    let is_optional = [RIGHT_ANSWERS, DIVERGENCE].contains(&column.name);
+    let is_optional = [RIGHT_ANSWERS, DIVERGENCE, LOAD].contains(&column.name);
     !is_optional || view.cells.iter().any(|cell| (column.value)(cell) != EMPTY)
 }
 
@@ -174,7 +177,7 @@ fn divergence(cell: &CellView) -> String {
 /// The rating, or how the cell ended where it has none.
 fn rating(cell: &CellView) -> String {
     // where nobody measured the speed, the answers' grade
-    let rated = cell.profile(Interactive).or_else(|| cell.profile(Quality));
+    let rated = [Interactive, Quality, LongContext].into_iter().find_map(|name| cell.profile(name));
     let word = match (cell.status, rated) {
         (Status::Skipped, _) => "skipped".to_owned(),
         (Status::Failed, _) => "error".to_owned(),
@@ -197,7 +200,8 @@ fn failures(view: &View) -> Vec<String> {
             lines.push(format!("{name}: {how}: {reason}{log}"));
             continue;
         }
-        for profile in cell.profiles.iter().filter(|profile| profile.metrics.is_empty()) {
+        let is_missing = |p: &&ProfileView| p.metrics.is_empty() || p.status == ProfileStatus::Error;
+        for profile in cell.profiles.iter().filter(is_missing) {
             let reason = profile.reason.as_deref().unwrap_or("no reason was given");
             lines.push(format!("{name}, {}: {}: {reason}", profile.profile.name(), profile.status.name()));
         }
@@ -206,13 +210,23 @@ fn failures(view: &View) -> Vec<String> {
 }
 
 fn advice(view: &View) -> Vec<String> {
-    let all = view.recommendations.iter().flat_map(|(_, list)| list);
+    let of_chats = view.recommendations.iter().filter(|(profile, _)| *profile == Interactive);
+    // Of the other profiles the choice alone, or the list would grow with each.
+    let of_others = view.recommendations.iter().filter(|(profile, _)| *profile != Interactive);
+    let chosen =
+        of_others.flat_map(|(profile, list)| list.iter().map(|recommendation| (profile.name(), recommendation)));
+    let chosen = chosen
+        .filter(|(_, r)| r.mark == Mark::Recommended)
+        .map(|(profile, r)| format!("{profile}: {} {}: {} ({})", r.model, r.quant, r.mark.name(), r.reason));
     // What could not be measured was said above.
     let measured = |model: &str, quant: &str| {
         view.cells.iter().any(|c| c.cell.model == model && c.cell.quant == quant && c.status == Status::Measured)
     };
-    all.filter(|r| r.mark != Mark::Avoid || measured(&r.model, &r.quant))
+    of_chats
+        .flat_map(|(_, list)| list)
+        .filter(|r| r.mark != Mark::Avoid || measured(&r.model, &r.quant))
         .map(|r| format!("{} {}: {} ({})", r.model, r.quant, r.mark.name(), r.reason))
+        .chain(chosen)
         .collect()
 }
 

@@ -13,7 +13,7 @@ use crate::verdict::recommendation::{self, Overall, Recommendation, Settings};
 
 /// What `memory_gb` counts, for every report.
 pub const MEMORY_INCLUDES: &str = "weights (mapped file and repacked copies), KV cache and compute buffers of the largest \
-    context used, as allocated by the engine; without the program itself";
+    context that chats and prompts used, as allocated by the engine; without the program itself";
 
 /// Everything that a report shows.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,10 +40,13 @@ impl View {
         let mut cells = cells(&run, &outcomes);
         super::quality::compare_quants(&mut cells);
         let candidates: Vec<_> = cells.iter().map(|cell| cell.candidate(ProfileName::Interactive)).collect();
-        let recommendations = match recommendation::recommend(&candidates) {
-            advice if advice.is_empty() => Vec::new(),
-            advice => vec![(ProfileName::Interactive, advice)],
-        };
+        let long = |cell: &&CellView| cell.profile(ProfileName::LongContext).is_some();
+        let for_long: Vec<_> = cells.iter().filter(long).map(|cell| cell.candidate(ProfileName::LongContext)).collect();
+        let recommendations = [(ProfileName::Interactive, &candidates), (ProfileName::LongContext, &for_long)]
+            .map(|(profile, candidates)| (profile, recommendation::recommend(candidates)))
+            .into_iter()
+            .filter(|(_, advice)| !advice.is_empty())
+            .collect();
         let overall = recommendation::overall(&candidates, &settings(&run));
         let mut notes = notes(&run, &cells, warnings);
         if overall.is_none() {

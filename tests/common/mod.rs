@@ -81,6 +81,10 @@ tokens = 12
 max_repetitions = 1
 max_first_tokens = 1
 n_ctx = 1024
+[long_context]
+loads = [256]
+target_tokens = 256
+gen_tokens = 4
 [worker]
 stop_grace_seconds = 1
 ";

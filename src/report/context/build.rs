@@ -5,6 +5,7 @@ use super::trim::{Trim, safe_context};
 use super::usage::{PlaceUsage, Usage};
 use super::view::{ContextReport, GrowthPoint, Metadata, OtherBudget, Settings, SweepReport, Usable};
 use crate::probe::context_limit::found::{Fit, Prediction, ProbeResult, Sweep};
+use crate::probe::context_limit::narrow;
 use crate::probe::context_limit::task::{Proof, Task};
 use crate::probe::kv_growth::{Growth, Point, Trends};
 use crate::report::metadata::Hardware;
@@ -134,17 +135,17 @@ fn sweep_report(sweep: &Sweep, facts: &Facts, n_ctx_train: Option<u32>) -> Sweep
 /// The largest context that was made; 0 where the search is at its end and found none.
 fn proved(sweep: &Sweep) -> Option<u32> {
     let none_fits = sweep.unfinished.is_none() && sweep.failed().is_some();
-    sweep.proved().or(none_fits.then_some(0))
+    narrow::limit(sweep).or(none_fits.then_some(0))
 }
 
-/// What came of making the largest context.
+/// What came of making the largest context that fits.
 fn largest_fit(sweep: &Sweep) -> Option<&Fit> {
-    let fits = sweep.probes.iter().filter_map(|probe| match &probe.result {
-        ProbeResult::Fits(fit) => Some((probe.n_ctx, fit.as_ref())),
-        ProbeResult::Failed(_) => None,
-    });
+    let limit = narrow::limit(sweep)?;
     // of two of the same size the later one, which may have been filled
-    fits.max_by_key(|(n_ctx, _)| *n_ctx).map(|(_, fit)| fit)
+    sweep.probes.iter().rev().find_map(|probe| match &probe.result {
+        ProbeResult::Fits(fit) if probe.n_ctx == limit => Some(fit.as_ref()),
+        _ => None,
+    })
 }
 
 /// What a fit proves.
