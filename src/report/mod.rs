@@ -10,6 +10,7 @@ pub mod json;
 pub mod llama_bench;
 mod long_context;
 pub mod markdown;
+mod profile;
 pub mod quality;
 pub mod terminal;
 pub mod view;
