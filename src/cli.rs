@@ -24,6 +24,8 @@ pub enum Command {
     Run(cmd::run::Args),
     /// Prompt processing and generation speed, as llama-bench measures them.
     Bench(cmd::bench::Args),
+    /// How much context a model really has here: predicted exactly, then proved.
+    Context(cmd::context::Args),
     /// What a quantization costs in answers: scored prompts, and divergence from a reference.
     Quality(cmd::quality::Args),
     /// Print the exact prompt that a model sees for a list of messages.

@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod completions;
+pub mod context;
 pub mod machine;
 pub mod out;
 pub mod quality;
@@ -25,6 +26,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Run(args) => run::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Context(args) => context::run(args),
         Command::Quality(args) => quality::run(args),
         Command::Template(args) => template::run(args),
         Command::Synth(args) => synth::run(args),

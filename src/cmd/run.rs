@@ -102,7 +102,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     let profiles = profile_names(&args.profiles)?;
     let config = configuration(&args)?;
     let material = material(&config, &args)?;
-    let given_bytes = max_memory_bytes(args.max_memory_gb)?;
+    let given_bytes = max_memory_bytes(args.max_memory_gb)?.or(config.limits.max_memory_bytes());
     let (synthetic, candidates) = match args.weights {
         Weights::Synthetic => (synthetic_models(&args)?, Vec::new()),
         Weights::Real => (Vec::new(), ladder::find(&args.models, &args.quants)?),
@@ -200,7 +200,7 @@ async fn measure(args: &Args, mut run_file: RunFile, plan: &[PlannedCell], worke
 }
 
 /// Makes a folder of this name, or of this name with a number where runs began within the same second.
-fn new_folder(parent: &Path, name: &str) -> anyhow::Result<PathBuf> {
+pub(super) fn new_folder(parent: &Path, name: &str) -> anyhow::Result<PathBuf> {
     let context =
         |folder: &Path| format!("{}: the run's folder cannot be made; name another with --out", folder.display());
     std::fs::create_dir_all(parent).with_context(|| context(parent))?;

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+/// As often as this nobody ever asks.
+const NEVER: u64 = u64::MAX;
+
 /// Stops a computation from another thread, and shows that one is alive.
 ///
 /// llama.cpp asks between the nodes of a graph whether to go on; each question is counted, so that a long prefill can be
@@ -11,15 +14,35 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 #[derive(Clone, Debug, Default)]
 pub struct AbortHandle(Arc<AbortState>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct AbortState {
     raised: AtomicBool,
     expired: AtomicBool,
     questions: AtomicU64,
     tokens: AtomicU64,
+    /// Questions after which it says no by itself.
+    patience: u64,
+}
+
+impl Default for AbortState {
+    fn default() -> Self {
+        Self {
+            raised: AtomicBool::new(false),
+            expired: AtomicBool::new(false),
+            questions: AtomicU64::new(0),
+            tokens: AtomicU64::new(0),
+            patience: NEVER,
+        }
+    }
 }
 
 impl AbortHandle {
+    /// A handle that stops a computation by itself after so many questions: one that only has to begin.
+    #[must_use]
+    pub fn after(questions: u64) -> Self {
+        Self(Arc::new(AbortState { patience: questions, ..AbortState::default() }))
+    }
+
     /// Asks the running computation to stop.
     pub fn raise(&self) {
         self.0.raised.store(true, Ordering::Relaxed);
@@ -62,8 +85,8 @@ impl AbortHandle {
     /// The engine's question: counts, and says whether to stop.
     #[must_use]
     pub fn ask(&self) -> bool {
-        self.0.questions.fetch_add(1, Ordering::Relaxed);
-        self.is_raised() || self.0.expired.load(Ordering::Relaxed)
+        let before = self.0.questions.fetch_add(1, Ordering::Relaxed);
+        before >= self.0.patience || self.is_raised() || self.0.expired.load(Ordering::Relaxed)
     }
 }
 
@@ -74,3 +97,15 @@ impl PartialEq for AbortHandle {
     }
 }
 impl Eq for AbortHandle {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handle_with_patience_says_no_after_as_many_questions() {
+        let handle = AbortHandle::after(2);
+        assert_eq!([handle.ask(), handle.ask(), handle.ask(), handle.ask()], [false, false, true, true]);
+        assert!(!AbortHandle::default().ask());
+    }
+}

@@ -109,6 +109,8 @@ pub enum Place {
     Load,
     /// Making each context.
     Context,
+    /// Making each context of more than so many tokens.
+    ContextAbove(u32),
     /// The n-th append of the model's life, from 1.
     Append(u64),
     /// The n-th sample of the model's life, from 1.

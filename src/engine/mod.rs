@@ -18,6 +18,7 @@ mod info;
 pub mod llama;
 pub mod memory;
 pub mod need;
+pub mod pages;
 mod params;
 pub mod quantize;
 pub mod synth;

@@ -302,7 +302,11 @@ impl Life<'_> {
                     ..ProfileOutcome::without_samples(profile, status, reason)
                 });
             }
-            Event::Engine { .. } | Event::Quantizing { .. } | Event::LoadFailed { .. } | Event::Done => {}
+            Event::Engine { .. }
+            | Event::Quantizing { .. }
+            | Event::Context { .. }
+            | Event::LoadFailed { .. }
+            | Event::Done => {}
         }
     }
 

@@ -57,6 +57,18 @@ impl Console {
         }
     }
 
+    /// Something that is no cell begins.
+    pub fn begin(&mut self, title: &str) {
+        title.clone_into(&mut self.cell);
+        self.last_line = None;
+        self.counting = None;
+    }
+
+    /// It is this far; a `total` of 0 is one that nobody knows.
+    pub fn step(&mut self, what: &str, done: u64, total: u64, unit: &str) {
+        self.show(what, done, total, unit);
+    }
+
     /// The model is being loaded.
     pub fn loading(&mut self, percent: u8) {
         self.show("loading", percent.into(), 100, "");

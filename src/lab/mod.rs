@@ -6,6 +6,7 @@
 pub mod cell;
 pub mod checkpoint;
 pub mod console;
+pub mod context;
 pub mod ladder;
 pub mod models;
 pub mod outcome;

@@ -68,6 +68,13 @@ pub struct PlannedCell {
     pub profiles: Vec<ProfileName>,
 }
 
+/// The name of a folder for what was measured at a time on a host, see [`RunFile::folder_name`].
+#[must_use]
+pub fn folder_name(timestamp: &str, hostname: &str) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || "-._".contains(c) { c } else { '-' };
+    format!("{timestamp}-{hostname}").chars().map(safe).collect()
+}
+
 impl RunFile {
     /// The version that this program writes.
     pub const SCHEMA_VERSION: u32 = 1;
@@ -102,8 +109,7 @@ impl RunFile {
     /// The name of its folder: `2026-01-31T12-00-00Z-host` sorts by time and is a folder's name on every system.
     #[must_use]
     pub fn folder_name(&self) -> String {
-        let safe = |c: char| if c.is_ascii_alphanumeric() || "-._".contains(c) { c } else { '-' };
-        format!("{}-{}", self.started_at, self.hostname).chars().map(safe).collect()
+        folder_name(&self.started_at, &self.hostname)
     }
 
     /// Writes it into a run's folder; a reader sees the old file or the new one, never a half.

@@ -2,12 +2,14 @@
 //!
 //! Pure: text in, configuration out. An unknown key is an error that names the key and the nearest right one.
 
+mod limits;
 mod long_context;
 mod quality;
 
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{FlashAttention, KvType, Sampling};
+pub use limits::LimitsConfig;
 pub use long_context::LongContextConfig;
 pub use quality::{QualityConfig, SetName};
 
@@ -23,6 +25,8 @@ pub struct Config {
     pub engine: EngineConfig,
     /// How the worker is watched.
     pub worker: WorkerConfig,
+    /// What a model may take.
+    pub limits: LimitsConfig,
     /// The interactive profile.
     pub interactive: InteractiveConfig,
     /// The quality profile.
@@ -159,6 +163,7 @@ impl Config {
             return Err(format!("{key} is more than a year ({LONGEST_SECONDS} s)"));
         }
         check_sampling("interactive", &self.interactive.sampling)?;
+        self.limits.check()?;
         self.quality.check()?;
         self.long_context.check()?;
         if !(interval_width_percent > 0.0 && interval_width_percent.is_finite()) {

@@ -92,7 +92,7 @@ fn plan_cell(
     limits: &Limits,
 ) -> PlannedCell {
     let skip = too_large(&found.cell, limits);
-    let context = context(config, limits);
+    let context = context(config, limits.threads);
     let mut warnings = Vec::new();
     if let Some(trained) = found.n_ctx_train.filter(|&trained| trained < context.n_ctx) {
         let n_ctx = context.n_ctx;
@@ -159,9 +159,11 @@ fn long_context_job(config: &Config, context: ContextParams) -> long_context::Jo
     }
 }
 
-fn context(config: &Config, limits: &Limits) -> ContextParams {
+/// The context that the configuration describes, with `threads` where it does not say how many.
+#[must_use]
+pub fn context(config: &Config, threads: u32) -> ContextParams {
     let engine = &config.engine;
-    let default = ContextParams::new(config.interactive.n_ctx, engine.threads.unwrap_or(limits.threads));
+    let default = ContextParams::new(config.interactive.n_ctx, engine.threads.unwrap_or(threads));
     ContextParams {
         n_batch: engine.batch_size.unwrap_or(default.n_batch),
         n_ubatch: engine.ubatch_size.unwrap_or(default.n_ubatch),

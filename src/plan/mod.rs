@@ -1,5 +1,6 @@
 //! WHAT to run.
 pub mod bench_matrix;
+pub mod budget;
 pub mod catalog;
 pub mod config;
 pub mod matrix;

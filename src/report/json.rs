@@ -6,10 +6,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::cell::{CellView, ProfileView};
+use super::metadata::Hardware;
 use super::view::{MEMORY_INCLUDES, View};
 use crate::machine::Machine;
 use crate::profiles::{EndedBy, ProfileName};
-use crate::stats::gigabytes;
 use crate::verdict::Rating;
 use crate::verdict::recommendation::Recommendation;
 use crate::worker::exit::Exit;
@@ -29,7 +29,7 @@ struct Report<'v> {
 struct Metadata<'v> {
     timestamp: &'v str,
     hostname: &'v str,
-    hardware: Hardware<'v>,
+    hardware: Hardware,
     engine: Option<Engine<'v>>,
     config: &'v Value,
     test_duration_seconds: f64,
@@ -40,23 +40,6 @@ struct Metadata<'v> {
     memory_gb_includes: &'v str,
     notes: &'v [String],
     machine: &'v Machine,
-}
-
-#[derive(Serialize)]
-struct Hardware<'v> {
-    cpu: &'v str,
-    cores: u32,
-    threads: u32,
-    ram_gb: f64,
-    usable_ram_gb: f64,
-    gpus: Vec<Gpu<'v>>,
-    os: Option<&'v str>,
-}
-
-#[derive(Serialize)]
-struct Gpu<'v> {
-    name: &'v str,
-    memory_gb: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -145,19 +128,7 @@ fn metadata(view: &View) -> Metadata<'_> {
     Metadata {
         timestamp: &run.started_at,
         hostname: &run.hostname,
-        hardware: Hardware {
-            cpu: machine.cpu.brand.as_deref().unwrap_or(&machine.cpu.architecture),
-            cores: machine.cpu.physical_cores.unwrap_or(machine.cpu.logical_cores),
-            threads: machine.cpu.logical_cores,
-            ram_gb: gigabytes(machine.memory.total_bytes),
-            usable_ram_gb: gigabytes(machine.usable_memory_bytes()),
-            gpus: machine
-                .gpus
-                .iter()
-                .map(|gpu| Gpu { name: &gpu.name, memory_gb: gpu.memory_total_bytes.map(gigabytes) })
-                .collect(),
-            os: machine.os.as_deref(),
-        },
+        hardware: Hardware::of(machine),
         engine: run.engine.as_ref().map(|engine| Engine {
             llama_cpp: &engine.llama_cpp,
             build: &engine.build,

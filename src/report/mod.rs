@@ -3,13 +3,16 @@
 
 pub mod atomic;
 pub mod cell;
+pub mod context;
 pub mod csv;
 pub mod divergence;
 pub mod folder;
+pub mod html;
 pub mod json;
 pub mod llama_bench;
 mod long_context;
 pub mod markdown;
+pub mod metadata;
 mod profile;
 pub mod quality;
 pub mod terminal;

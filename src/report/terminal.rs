@@ -246,12 +246,12 @@ fn notes(view: &View) -> Vec<String> {
     view.notes.iter().cloned().chain(of_cells).collect()
 }
 
-fn wrapped(line: &str, width: u16) -> String {
+pub(super) fn wrapped(line: &str, width: u16) -> String {
     format!("  {}\n", fold(line, width.saturating_sub(2), "    "))
 }
 
 /// Breaks at spaces; further lines begin with the indent. A longer word stays whole.
-fn fold(text: &str, width: u16, indent: &str) -> String {
+pub(super) fn fold(text: &str, width: u16, indent: &str) -> String {
     let (mut folded, mut used) = (String::new(), 0);
     for word in printable(text).split_whitespace() {
         let length = word.chars().count();

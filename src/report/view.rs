@@ -4,6 +4,7 @@
 
 use super::cell::{self, CellView};
 use super::folder::RunFolder;
+use super::metadata::{Hardware, engine_line};
 use crate::lab::outcome::{Outcome, Status};
 use crate::lab::run_file::RunFile;
 use crate::profiles::ProfileName;
@@ -66,26 +67,13 @@ impl View {
     /// The hardware in one line.
     #[must_use]
     pub fn hardware(&self) -> String {
-        let machine = &self.run.machine;
-        let cores = machine.cpu.physical_cores.unwrap_or(machine.cpu.logical_cores);
-        let mut parts = vec![
-            machine.cpu.brand.clone().unwrap_or_else(|| machine.cpu.architecture.clone()),
-            format!("{} ({} threads)", counted(cores as usize, "core"), machine.cpu.logical_cores),
-            format!("{:.1} GB RAM", crate::stats::gigabytes(machine.memory.total_bytes)),
-        ];
-        parts.extend(machine.gpus.iter().map(|gpu| gpu.name.clone()));
-        parts.extend(machine.os.clone());
-        parts.join(", ")
+        Hardware::of(&self.run.machine).line()
     }
 
     /// The engine in one line.
     #[must_use]
     pub fn engine(&self) -> String {
-        let Some(engine) = &self.run.engine else { return "the engine never started".to_owned() };
-        let features = if engine.cpu_features.is_empty() { "none".to_owned() } else { engine.cpu_features.join(" ") };
-        let native = if engine.native { "built for this kind of CPU" } else { "built without target-cpu=native" };
-        let backends = engine.backends.join(" + ");
-        format!("llama.cpp {}, {backends}, {native}, CPU features: {features}", engine.llama_cpp)
+        engine_line(self.run.engine.as_ref())
     }
 
     /// The program in a few words.

@@ -33,6 +33,12 @@ impl Point {
     }
 }
 
+/// Whether the point at a place, counted from 0, of so many is kept out of the fit.
+#[must_use]
+pub fn is_held_out(place: usize, points: usize) -> bool {
+    points >= MIN_POINTS_TO_HOLD_OUT && place % 4 == 2
+}
+
 /// A straight line.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -107,11 +113,9 @@ impl Trend {
         if points.len() < MIN_POINTS {
             return None;
         }
-        let holds_out = points.len() >= MIN_POINTS_TO_HOLD_OUT;
-        let is_held_out = |place: usize| holds_out && place % 4 == 2;
         let (mut fitted, mut held_out) = (Vec::new(), Vec::new());
         for (place, point) in points.iter().enumerate() {
-            if is_held_out(place) { &mut held_out } else { &mut fitted }.push(*point);
+            if is_held_out(place, points.len()) { &mut held_out } else { &mut fitted }.push(*point);
         }
         let line = Line::through(&fitted)?;
         if !held_out.iter().all(|p| p.x.is_finite() && p.y.is_finite()) {

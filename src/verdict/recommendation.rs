@@ -264,7 +264,8 @@ fn command(candidate: &Candidate, n_ctx: u32, settings: &Settings) -> String {
 }
 
 /// As a POSIX shell takes it for one word.
-fn quoted(word: &str) -> String {
+#[must_use]
+pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:,@%=".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

@@ -108,6 +108,7 @@ impl Course {
                 self.unfinished_task = None;
                 self.task_failures.push(reason.clone());
             }
+            Event::Context { finding } => finding.sweep().map_or(Ok(()), |sweep| self.known(sweep))?,
             Event::Done => {
                 self.done = true;
                 self.phase = Phase::Ending;

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use crate::engine::fake::Script;
 use crate::engine::quantize;
 use crate::engine::{EngineInfo, MemoryBreakdown, ModelInfo, ModelParams};
+use crate::probe::context_limit;
 use crate::profiles::{self, ProfileName, Progress, Samples};
 
 /// Version of [`Order`] and [`Event`].
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// All that a worker does in its life.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,6 +22,8 @@ pub enum Order {
     Measure(Job),
     /// Make a quantized file.
     Quantize(Quantizing),
+    /// Find the limit of a model's context.
+    Context(Sweeping),
 }
 
 impl Order {
@@ -30,6 +33,7 @@ impl Order {
         match self {
             Self::Measure(job) => job.tasks.len(),
             Self::Quantize(_) => 0,
+            Self::Context(sweeping) => sweeping.task.sweeps.len(),
         }
     }
 }
@@ -44,6 +48,24 @@ impl From<&Quantizing> for Order {
     fn from(quantizing: &Quantizing) -> Self {
         Self::Quantize(quantizing.clone())
     }
+}
+
+impl From<&Sweeping> for Order {
+    fn from(sweeping: &Sweeping) -> Self {
+        Self::Context(sweeping.clone())
+    }
+}
+
+/// A context sweep, with what is known of it already.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sweeping {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Which engine.
+    pub engine: EngineChoice,
+    /// What is to be found.
+    pub task: context_limit::Task,
 }
 
 /// One quantized file to be made.
@@ -123,6 +145,11 @@ pub enum Event {
     Quantizing {
         /// How far.
         progress: quantize::Progress,
+    },
+    /// Something was found of a context's limit.
+    Context {
+        /// What.
+        finding: Box<context_limit::Finding>,
     },
     /// The model cannot be loaded, or not be quantized; the worker ends.
     LoadFailed {

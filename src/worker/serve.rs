@@ -14,13 +14,14 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use super::output::{Output, note};
-use super::protocol::{Command, EngineChoice, Event, Job, Order, Quantizing, VERSION};
+use super::protocol::{Command, EngineChoice, Event, Job, Order, Quantizing, Sweeping, VERSION};
 use super::{budget, control, limits};
 use crate::engine::fake::FakeEngine;
 use crate::engine::llama::LlamaEngine;
 use crate::engine::quantize;
 use crate::engine::{AbortHandle, Engine, EngineError, LoadProgress, Model, ModelParams};
 use crate::exit_code::{Exit, UsageError};
+use crate::probe::context_limit::{self, sweep::Surroundings};
 use crate::profiles::clock::Monotonic;
 use crate::profiles::{self, Rig};
 
@@ -52,6 +53,11 @@ pub fn serve(parent: Option<u32>) -> anyhow::Result<Exit> {
             pulse(abort.clone(), output.clone());
             Worker { job, output, abort }.run()
         }
+        Order::Context(sweeping) => {
+            listen(abort.clone(), STOP_GRACE);
+            pulse(abort.clone(), output.clone());
+            sweep(&sweeping, &output, &abort)
+        }
         Order::Quantize(quantizing) => {
             listen(abort, Duration::ZERO); // llama.cpp's quantizer cannot be interrupted, and has nothing to tell
             quantize(&quantizing, &output)
@@ -65,6 +71,38 @@ fn quantize(quantizing: &Quantizing, output: &Output) -> Exit {
     let progress = Box::new(move |progress| events.send(&Event::Quantizing { progress }));
     let result = caught(|| quantize::run(&quantizing.task, progress)).and_then(|result| result);
     match result {
+        Ok(()) => {
+            output.send(&Event::Done);
+            Exit::Success
+        }
+        Err(reason) => {
+            output.send(&Event::LoadFailed { reason: one_line(reason) });
+            Exit::Nothing
+        }
+    }
+}
+
+/// Finds the limit of a model's context.
+fn sweep(sweeping: &Sweeping, output: &Output, abort: &AbortHandle) -> Exit {
+    let clock = Monotonic::start();
+    let result = caught(|| {
+        let engine = engine(&sweeping.engine).map_err(|error| error.to_string())?;
+        output.send(&Event::Engine { info: engine.describe() });
+        let around = Surroundings {
+            engine: &*engine,
+            is_accounted: sweeping.engine == EngineChoice::Llama,
+            clock: &clock,
+            abort: abort.clone(),
+            loading: &|| load_progress(output, abort),
+            loaded: &|model, seconds| {
+                output.send(&Event::Loaded { model: Box::new(model.info().clone()), seconds });
+            },
+            cap: &|bytes| limits::cap_memory(bytes).map_err(|error| error.to_string()),
+            found: &|finding| output.send(&Event::Context { finding: Box::new(finding) }),
+        };
+        context_limit::sweep::run(&sweeping.task, &around)
+    });
+    match result.and_then(|result| result) {
         Ok(()) => {
             output.send(&Event::Done);
             Exit::Success
@@ -170,7 +208,7 @@ impl Worker {
             return self.load_failed(reason);
         }
         let started = Instant::now();
-        let model = match caught(|| engine.load(params, self.load_progress())) {
+        let model = match caught(|| engine.load(params, load_progress(&self.output, &self.abort))) {
             Ok(Ok(model)) => model,
             Ok(Err(error)) => return self.load_failed(error.to_string()),
             Err(panic) => return self.load_failed(panic),
@@ -200,20 +238,6 @@ impl Worker {
         Exit::Nothing
     }
 
-    fn load_progress(&self) -> LoadProgress {
-        let (output, abort) = (self.output.clone(), self.abort.clone());
-        let last: Cell<Option<(u8, Instant)>> = Cell::new(None);
-        Box::new(move |share| {
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0 to 100
-            let percent = (share.clamp(0.0, 1.0) * 100.0) as u8;
-            if last.get().is_none_or(|(p, at)| p != percent && at.elapsed() >= LOADING) {
-                output.send(&Event::Loading { percent });
-                last.set(Some((percent, Instant::now())));
-            }
-            if abort.is_raised() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })
-    }
-
     fn run_task(&self, task: usize, job: &profiles::Job, engine: &dyn Engine, loaded: &ModelParams, model: &dyn Model) {
         self.output.send(&Event::TaskStarted { task, profile: job.name() });
         self.abort.reset_tokens();
@@ -240,6 +264,21 @@ impl Worker {
             Err(reason) => Event::TaskFailed { task, reason: one_line(reason) },
         });
     }
+}
+
+/// Tells how far loading is, and gives it up when somebody wants that.
+fn load_progress(output: &Output, abort: &AbortHandle) -> LoadProgress {
+    let (output, abort) = (output.clone(), abort.clone());
+    let last: Cell<Option<(u8, Instant)>> = Cell::new(None);
+    Box::new(move |share| {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0 to 100
+        let percent = (share.clamp(0.0, 1.0) * 100.0) as u8;
+        if last.get().is_none_or(|(p, at)| p != percent && at.elapsed() >= LOADING) {
+            output.send(&Event::Loading { percent });
+            last.set(Some((percent, Instant::now())));
+        }
+        if abort.is_raised() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })
 }
 
 fn engine(choice: &EngineChoice) -> Result<Box<dyn Engine>, EngineError> {

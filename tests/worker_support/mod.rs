@@ -138,6 +138,7 @@ pub fn name(event: &Event) -> &'static str {
         Event::Partial { .. } => "partial",
         Event::TaskDone { .. } => "task_done",
         Event::TaskFailed { .. } => "task_failed",
+        Event::Context { .. } => "context",
         Event::Done => "done",
     }
 }

@@ -239,6 +239,7 @@ impl Life<'_, '_> {
             | Event::LoadFailed { .. }
             | Event::Pulse { .. }
             | Event::Partial { .. }
+            | Event::Context { .. }
             | Event::Done => {}
         }
     }

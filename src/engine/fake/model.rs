@@ -73,7 +73,11 @@ impl Model for FakeModel {
         }
         let n_ctx = params.n_ctx;
         let refused = |reason: String| EngineError::ContextNotCreated { n_ctx, reason };
-        self.misbehave(Place::Context, || params.abort.is_raised()).map_err(|stop| refused(stop.reason()))?;
+        let above = self.script.misbehaviours.iter().map(|misbehaviour| misbehaviour.at);
+        let above = above.filter(|place| matches!(place, Place::ContextAbove(tokens) if n_ctx > *tokens));
+        for place in std::iter::once(Place::Context).chain(above) {
+            self.misbehave(place, || params.abort.is_raised()).map_err(|stop| refused(stop.reason()))?;
+        }
         if self.script.max_context.is_some_and(|max| n_ctx > max) {
             eprintln!("fake: failed to allocate buffer for kv cache");
             return Err(refused("failed to allocate buffer for kv cache".into()));

@@ -71,6 +71,24 @@ pub struct Budget {
     pub devices: Vec<DeviceBudget>,
 }
 
+impl Budget {
+    /// The same with `bytes` of memory where the model lies: of all devices together, each with its share, or of main memory.
+    #[must_use]
+    pub fn of(&self, bytes: u64, on_devices: bool) -> Self {
+        let mut other = self.clone();
+        if !on_devices {
+            other.host_bytes = bytes;
+            return other;
+        }
+        let all: u64 = self.devices.iter().map(|device| device.allowed_bytes).sum();
+        for device in &mut other.devices {
+            let share = u128::from(bytes) * u128::from(device.allowed_bytes) / u128::from(all.max(1));
+            device.allowed_bytes = u64::try_from(share).unwrap_or(u64::MAX);
+        }
+        other
+    }
+}
+
 /// Where a budget comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -139,6 +157,22 @@ pub const CEILING: u32 = 1 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_budget_is_of_main_memory_or_shared_by_the_devices_as_they_share_this_one() {
+        let device = |name: &str, allowed_bytes| DeviceBudget {
+            name: name.to_owned(),
+            total_bytes: 10_000,
+            free_bytes: 9_000,
+            allowed_bytes,
+        };
+        let devices = vec![device("CUDA0", 6_000), device("CUDA1", 2_000)];
+        let budget = Budget { host_bytes: 500, source: BudgetSource::Given, devices };
+        assert_eq!(budget.of(1_000, false), Budget { host_bytes: 1_000, ..budget.clone() });
+        let shared = budget.of(4_000, true);
+        assert_eq!(shared.host_bytes, 500);
+        assert_eq!(shared.devices.iter().map(|d| d.allowed_bytes).collect::<Vec<_>>(), [3_000, 1_000]);
+    }
 
     #[test]
     fn a_kv_type_may_name_keys_and_values_apart() {

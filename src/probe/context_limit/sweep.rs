@@ -1,0 +1,364 @@
+//! A whole sweep, in the worker: predict every type of the KV cache, prove what was predicted under a hard cap, then let a
+//! cache grow. What is found is told at once.
+//!
+//! The order matters. The real model is loaded and a computation begun in it before anything is predicted, because program,
+//! vocabulary and threads take memory, too. The model that is only planned stays to the end: if it went, its vocabulary would
+//! leave holes in the heap that later contexts find or not. What it takes is known and left out of the cap.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use super::finding::Finding;
+use super::found::{LimitedBy, Prediction, Sweep};
+use super::narrow::{self, Grid};
+use super::predict::{Planner, Process};
+use super::prove::{Filling, Interrupted, Prover};
+use super::task::{CEILING, Proof, Task};
+use crate::engine::pages::steady_allocator;
+use crate::engine::{AbortHandle, ContextParams, Engine, EngineError, LoadProgress, Model, ModelParams, Token};
+use crate::machine::vitals::ProcessMemory;
+use crate::probe::kv_growth::{self, Means, Point};
+use crate::profiles::clock::Clock;
+use crate::profiles::long_context::text;
+use crate::stats::gigabytes;
+
+/// Tokens of prose and records that contexts are filled with, over and over.
+const FILL_TOKENS: usize = 32 << 10;
+
+/// What a sweep works with.
+pub struct Surroundings<'a> {
+    /// Loads the model.
+    pub engine: &'a dyn Engine,
+    /// Whether this process's memory is the engine's (a scripted engine has none).
+    pub is_accounted: bool,
+    /// Monotonic time.
+    pub clock: &'a dyn Clock,
+    /// Stops everything from outside.
+    pub abort: AbortHandle,
+    /// Told how far loading is.
+    pub loading: &'a dyn Fn() -> LoadProgress,
+    /// Told that the model is loaded, with the seconds that it took.
+    pub loaded: &'a dyn Fn(&dyn Model, f64),
+    /// Caps the private memory of this process at so many bytes; says why where it cannot.
+    pub cap: &'a dyn Fn(u64) -> Result<(), String>,
+    /// Told everything that is found.
+    pub found: &'a dyn Fn(Finding),
+}
+
+/// Runs what of the task is not known yet.
+///
+/// # Errors
+/// Why the model cannot be loaded, in one line.
+pub fn run(task: &Task, around: &Surroundings<'_>) -> Result<(), String> {
+    steady_allocator();
+    let mut open: Vec<Work> = (0..).zip(&task.sweeps).map(|(place, sweep)| Work::new(place, sweep)).collect();
+    let weights = look(task, around, &mut open)?;
+    let predicted_only = task.proof == Proof::None && task.growth.is_none();
+    if predicted_only || weights.too_large.is_some() {
+        let predicted = predict(task, around, &weights, &open, weights.estimated(task));
+        tell(around, &mut open, predicted);
+    }
+    if let Some(reason) = &weights.too_large {
+        for work in &open {
+            (around.found)(Finding::Unfinished { sweep: work.place, reason: reason.clone() });
+        }
+        return Ok(());
+    }
+    if predicted_only {
+        return Ok(());
+    }
+    Loaded::load(task, around, &weights)?.see_through(&mut open);
+    Ok(())
+}
+
+/// One type of the KV cache that is being worked on.
+struct Work {
+    place: usize,
+    sweep: Sweep,
+}
+
+impl Work {
+    fn new(place: usize, sweep: &Sweep) -> Self {
+        Self { place, sweep: sweep.clone() }
+    }
+}
+
+/// What is known before anything is loaded.
+struct Weights {
+    /// The model that is only planned.
+    planned: Box<dyn Model>,
+    /// Bytes of this process's private memory that it takes, mostly for its vocabulary.
+    planned_bytes: u64,
+    grid: Grid,
+    /// Bytes of main memory that the file's weights take, mapped or read.
+    host_bytes: u64,
+    /// Bytes of those that ggml copies in this CPU's order.
+    repacked_bytes: u64,
+    /// Whether anything lies on a device.
+    on_devices: bool,
+    /// Private memory with the planned model and nothing else: program and vocabulary, in bytes.
+    program_bytes: u64,
+    /// Why no context can be had, where the weights alone are more than the budget.
+    too_large: Option<String>,
+}
+
+impl Weights {
+    /// The process as it will be with the real model: the threads that compute are not there yet.
+    fn estimated(&self, task: &Task) -> Process {
+        const STACK_BYTES: u64 = 8 << 20; // glibc's default, where no limit says otherwise
+        let threads = u64::from(task.context.n_threads.saturating_sub(1));
+        let is_accounted = self.program_bytes > 0;
+        let stacks = if is_accounted { threads * STACK_BYTES } else { 0 };
+        Process { program_bytes: self.program_bytes + stacks, is_accounted }
+    }
+}
+
+/// Looks at the model without loading it: which types of the KV cache can be had, and what the weights take.
+fn look(task: &Task, around: &Surroundings<'_>, open: &mut Vec<Work>) -> Result<Weights, String> {
+    let before = private_bytes(around).unwrap_or(0);
+    let params = ModelParams { no_alloc: true, ..task.model.clone() };
+    let model = around.engine.load(&params, Box::new(|_| ControlFlow::Continue(()))).map_err(|e| e.to_string())?;
+    let program_bytes = private_bytes(around).unwrap_or(0);
+    let trained = model.info().n_ctx_train;
+    (around.found)(Finding::Described { model: Box::new(model.info().clone()) });
+    let step = task.granularity;
+    let ceiling = task.ceiling.unwrap_or(CEILING.max(trained)).max(step);
+    let mut weights = Weights {
+        planned: model,
+        planned_bytes: program_bytes.saturating_sub(before),
+        grid: Grid { step, ceiling },
+        host_bytes: 0,
+        repacked_bytes: 0,
+        on_devices: false,
+        program_bytes,
+        too_large: None,
+    };
+    open.retain(|work| {
+        let params =
+            ContextParams { n_ctx: step, type_k: work.sweep.kv.k, type_v: work.sweep.kv.v, ..task.context.clone() };
+        let counted = weights.planned.session(&params).map(|session| session.memory());
+        match counted {
+            Ok(memory) => {
+                let host = memory.buffers.iter().filter(|buffer| buffer.is_host);
+                weights.host_bytes = host.map(|buffer| buffer.weights_bytes).sum();
+                weights.on_devices = memory.buffers.iter().any(|buffer| !buffer.is_host);
+                weights.repacked_bytes = memory.repacked_bytes();
+                let again = if task.model.use_mmap { weights.repacked_bytes } else { 0 };
+                let needed = weights.host_bytes + again;
+                weights.too_large = (needed > task.budget.host_bytes).then(|| too_large(task, needed, again));
+                true
+            }
+            Err(error) => {
+                let reason = match error {
+                    EngineError::ContextNotCreated { reason, .. } => reason,
+                    other => other.to_string(),
+                };
+                (around.found)(Finding::Impossible { sweep: work.place, reason });
+                false
+            }
+        }
+    });
+    Ok(weights)
+}
+
+fn too_large(task: &Task, needed: u64, again: u64) -> String {
+    let repacked = match again {
+        0 => String::new(),
+        bytes => format!(" ({:.2} GB of them twice, because this CPU wants them in another order)", gigabytes(bytes)),
+    };
+    format!(
+        "the weights alone take {:.2} GB{repacked}, the budget is {:.2} GB",
+        gigabytes(needed),
+        gigabytes(task.budget.host_bytes)
+    )
+}
+
+/// Predicts what is not predicted yet; gives the predictions by their places in `open`.
+fn predict(task: &Task, around: &Surroundings<'_>, weights: &Weights, open: &[Work], process: Process) -> Predicted {
+    let mapped = task.model.use_mmap;
+    let planner = Planner { model: &*weights.planned, context: &task.context, mapped, process, grid: weights.grid };
+    let wanted = open.iter().enumerate().filter(|(_, work)| work.sweep.prediction.is_none());
+    let wanted = wanted.take_while(|_| !around.abort.is_raised());
+    wanted.map(|(at, work)| (at, planner.predict(work.sweep.kv, &task.budget, &task.other_budgets))).collect()
+}
+
+/// Predictions by the places of their types.
+type Predicted = Vec<(usize, Result<Prediction, EngineError>)>;
+
+/// Keeps and tells predictions.
+fn tell(around: &Surroundings<'_>, open: &mut [Work], predicted: Predicted) {
+    for (at, prediction) in predicted {
+        let work = &mut open[at];
+        (around.found)(match prediction {
+            Ok(prediction) => {
+                work.sweep.prediction = Some(prediction.clone());
+                Finding::Predicted { sweep: work.place, prediction: Box::new(prediction) }
+            }
+            Err(error) => Finding::Unfinished { sweep: work.place, reason: error.to_string() },
+        });
+    }
+}
+
+/// The real model at work.
+struct Loaded<'a> {
+    task: &'a Task,
+    around: &'a Surroundings<'a>,
+    weights: &'a Weights,
+    model: Box<dyn Model>,
+    /// Tokens to fill contexts with.
+    text: Vec<Token>,
+    /// Weights that lie in this process's private memory, in bytes: the repacked ones, and all of them where the file is not
+    /// mapped.
+    weights_bytes: u64,
+}
+
+impl<'a> Loaded<'a> {
+    fn load(task: &'a Task, around: &'a Surroundings<'a>, weights: &'a Weights) -> Result<Self, String> {
+        let started = around.clock.now();
+        let model = around.engine.load(&task.model, (around.loading)()).map_err(|error| error.to_string())?;
+        (around.loaded)(&*model, around.clock.now().saturating_sub(started).as_secs_f64());
+        let fills = task.proof == Proof::Fill || task.growth.is_some();
+        let wanted = if fills { FILL_TOKENS } else { task.context.n_ubatch as usize };
+        let text = text::tokens(&*model, wanted, 0);
+        let weights_bytes = if task.model.use_mmap { weights.repacked_bytes } else { weights.host_bytes };
+        Ok(Self { task, around, weights, model, text, weights_bytes })
+    }
+
+    fn see_through(&self, open: &mut [Work]) {
+        let Some(first) = open.first() else { return };
+        let begin = || self.begin_to_compute(first);
+        begin(); // the first one starts the threads, which stay
+        let scratch_bytes = begin();
+        self.predict(open, scratch_bytes);
+        self.cap();
+        for work in open.iter_mut() {
+            if self.task.proof != Proof::None && self.prove(work, scratch_bytes) == Err(Interrupted) {
+                return;
+            }
+        }
+        for work in open.iter().filter(|_| !self.around.abort.is_raised()) {
+            self.grow(work);
+        }
+    }
+
+    /// Predicts with the memory that this process takes when the prediction is over: counting needs some itself, which does
+    /// not all come back.
+    fn predict(&self, open: &mut [Work], scratch_bytes: u64) {
+        const ATTEMPTS: u32 = 3;
+        const SETTLED_BYTES: u64 = 128 << 10;
+        for attempt in 1..=ATTEMPTS {
+            let process = self.process(scratch_bytes);
+            let predicted = predict(self.task, self.around, self.weights, open, process);
+            let drift = self.process(scratch_bytes).program_bytes.abs_diff(process.program_bytes);
+            if drift <= SETTLED_BYTES || attempt == ATTEMPTS {
+                tell(self.around, open, predicted);
+                break;
+            }
+        }
+    }
+
+    /// What a computation takes besides a context, in bytes: started and stopped at once.
+    fn begin_to_compute(&self, work: &Work) -> u64 {
+        let own = || private_bytes(self.around).unwrap_or(0);
+        let n_ctx = self.task.context.n_ubatch.max(self.task.granularity);
+        self.prover(0).begin_to_compute(work.sweep.kv, n_ctx, &self.text, &own).unwrap_or(0)
+    }
+
+    /// Memory of this process besides weights and context, the scratch memory of a computation included.
+    fn process(&self, scratch_bytes: u64) -> Process {
+        private_bytes(self.around).map_or_else(Process::default, |own| Process {
+            program_bytes: own.saturating_sub(self.weights_bytes + self.weights.planned_bytes) + scratch_bytes,
+            is_accounted: true,
+        })
+    }
+
+    /// The hard cap: what the budget leaves when the mapped weights are taken off, and the planned model besides, which a user
+    /// of the context does not have. Weights and contexts on devices are limited
+    /// by the device itself, and their drivers map more than they use.
+    fn cap(&self) {
+        let weights = self.weights;
+        if weights.on_devices || !self.around.is_accounted {
+            return;
+        }
+        let mapped = if self.task.model.use_mmap { weights.host_bytes } else { 0 };
+        let cap = self.task.budget.host_bytes.saturating_sub(mapped) + weights.planned_bytes;
+        if let Err(reason) = (self.around.cap)(cap) {
+            (self.around.found)(Finding::Note { text: format!("no hard cap on the worker's memory: {reason}") });
+        }
+    }
+
+    fn prover(&self, scratch_bytes: u64) -> Prover<'_> {
+        Prover {
+            model: &*self.model,
+            context: &self.task.context,
+            allow_swap: self.task.allow_swap,
+            scratch_bytes,
+            abort: &self.around.abort,
+            clock: self.around.clock,
+        }
+    }
+
+    /// Probes until the limit is known.
+    fn prove(&self, work: &mut Work, scratch_bytes: u64) -> Result<(), Interrupted> {
+        let Some(prediction) = &work.sweep.prediction else { return Ok(()) };
+        let predicted = prediction.max_context;
+        while let Some(n_ctx) = self.weights.grid.next(predicted, &work.sweep.probes) {
+            (self.around.found)(Finding::Probing { sweep: work.place, n_ctx });
+            let mut progress = |tokens| {
+                (self.around.found)(Finding::Filling { sweep: work.place, tokens, total: n_ctx });
+            };
+            let filling = (self.task.proof == Proof::Fill).then(|| Filling {
+                text: &self.text,
+                limit: Duration::from_secs(self.task.fill_seconds.into()),
+                progress: &mut progress,
+            });
+            let probe = self.prover(scratch_bytes).probe(work.sweep.kv, n_ctx, filling)?;
+            work.sweep.probes.push(probe.clone());
+            (self.around.found)(Finding::Probed { sweep: work.place, probe });
+        }
+        Ok(())
+    }
+
+    /// Fills a context step by step, no larger than the limit.
+    fn grow(&self, work: &Work) {
+        let Some(plan) = self.task.growth.as_ref().filter(|_| work.sweep.growth.is_none()) else { return };
+        let Some(limit) = known_limit(&work.sweep) else { return };
+        let n_ctx = self.weights.grid.floor(limit.into()).min(plan.to_tokens.next_multiple_of(self.weights.grid.step));
+        let sweep = work.place;
+        (self.around.found)(Finding::Growing { sweep, n_ctx });
+        let (type_k, type_v, abort) = (work.sweep.kv.k, work.sweep.kv.v, self.around.abort.clone());
+        let params = ContextParams { n_ctx, type_k, type_v, abort, ..self.task.context.clone() };
+        let ended_by = match self.model.session(&params) {
+            Ok(mut session) => {
+                let means =
+                    Means { clock: self.around.clock, abort: &self.around.abort, n_ubatch: self.task.context.n_ubatch };
+                let mut on_point = |point: &Point| {
+                    (self.around.found)(Finding::Grown { sweep, point: point.clone() });
+                };
+                kv_growth::grow(&mut *session, &self.text, plan, &means, &mut on_point).ended_by
+            }
+            Err(error) => kv_growth::EndedBy::Failed(error.to_string()),
+        };
+        (self.around.found)(Finding::GrowthEnded { sweep, ended_by });
+    }
+}
+
+/// The largest context that is known to fit: proved, else predicted. In tokens; none where there is none.
+#[must_use]
+pub fn known_limit(sweep: &Sweep) -> Option<u32> {
+    if sweep.probes.is_empty() {
+        return sweep.prediction.as_ref().map(|prediction| prediction.max_context).filter(|&n_ctx| n_ctx > 0);
+    }
+    narrow::limit(sweep)
+}
+
+/// Whether the search ended because there was nothing more to try.
+#[must_use]
+pub fn ends_at_ceiling(prediction: &Prediction) -> bool {
+    prediction.limited_by == LimitedBy::Ceiling
+}
+
+/// Private memory of this process, in bytes; none where it is not accounted or the system does not tell.
+fn private_bytes(around: &Surroundings<'_>) -> Option<u64> {
+    if around.is_accounted { ProcessMemory::of(std::process::id())?.data_bytes } else { None }
+}
