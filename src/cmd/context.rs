@@ -76,7 +76,7 @@ pub struct Args {
     /// Hand over more context than the model was trained for, where memory allows it
     #[arg(long)]
     beyond_training: bool,
-    /// A configuration file (TOML): its sections [limits], [engine] and [worker] count
+    /// A configuration file (TOML): its sections limits, engine and worker count
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Tokens in one call of the engine [default: 2048]
@@ -143,7 +143,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         tokens_per_request: args.tokens_per_request,
         beyond_training: args.beyond_training,
         interrupted: found.interrupted,
-        notes: found.notes,
+        notes: found.notes.into_iter().chain(found.failure).collect(),
     };
     show(&args, &ContextReport::of(&facts), &folder)?;
     Ok(exit)

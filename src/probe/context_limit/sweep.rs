@@ -352,12 +352,6 @@ pub fn known_limit(sweep: &Sweep) -> Option<u32> {
     narrow::limit(sweep)
 }
 
-/// Whether the search ended because there was nothing more to try.
-#[must_use]
-pub fn ends_at_ceiling(prediction: &Prediction) -> bool {
-    prediction.limited_by == LimitedBy::Ceiling
-}
-
 /// Private memory of this process, in bytes; none where it is not accounted or the system does not tell.
 fn private_bytes(around: &Surroundings<'_>) -> Option<u64> {
     if around.is_accounted { ProcessMemory::of(std::process::id())?.data_bytes } else { None }
