@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::finding::Finding;
-use super::found::{LimitedBy, Prediction, Sweep};
+use super::found::{Prediction, Sweep};
 use super::narrow::{self, Grid};
 use super::predict::{Planner, Process};
 use super::prove::{Filling, Interrupted, Prover};
