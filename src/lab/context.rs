@@ -8,8 +8,6 @@ use tokio::sync::watch;
 
 use super::console::Console;
 use crate::engine::{EngineInfo, ModelInfo};
-use crate::probe::context_limit::narrow::Grid;
-use crate::probe::context_limit::task::CEILING;
 use crate::probe::context_limit::{Failure, FailureKind, Finding, Probe, ProbeResult, Proof, Sweep, Task};
 use crate::probe::kv_growth::{EndedBy, Growth, Point};
 use crate::worker::exit::{Ending, Exit};
@@ -217,7 +215,7 @@ impl State {
     /// Says of each search that did not end why it did not.
     fn explain_unfinished(&mut self, task: &Task) {
         let trained = self.found.model.as_ref().map_or(0, |model| model.n_ctx_train);
-        let grid = Grid { step: task.granularity, ceiling: task.ceiling.unwrap_or(CEILING.max(trained)) };
+        let grid = task.grid(trained);
         let reason = match &self.found.failure {
             _ if self.found.interrupted => INTERRUPTED.to_owned(),
             Some(reason) => reason.clone(),

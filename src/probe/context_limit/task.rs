@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::found::Sweep;
+use super::narrow::Grid;
 use crate::engine::{ContextParams, KvType, ModelParams};
 use crate::probe::kv_growth;
 
@@ -146,6 +147,15 @@ pub struct Task {
     pub growth: Option<kv_growth::Plan>,
     /// The types of the KV cache, with what earlier workers found of them; new ones are empty.
     pub sweeps: Vec<Sweep>,
+}
+
+impl Task {
+    /// The contexts that are searched, for a model that was trained for so many tokens.
+    #[must_use]
+    pub fn grid(&self, n_ctx_train: u32) -> Grid {
+        let ceiling = self.ceiling.unwrap_or_else(|| CEILING.max(n_ctx_train));
+        Grid { step: self.granularity, ceiling: ceiling.max(self.granularity) }
+    }
 }
 
 /// llama.cpp rounds a context's size up to a multiple of this many tokens (`llama_context`'s constructor).

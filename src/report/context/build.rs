@@ -4,7 +4,7 @@ use super::facts::Facts;
 use super::trim::{Trim, safe_context};
 use super::usage::{PlaceUsage, Usage};
 use super::view::{ContextReport, GrowthPoint, Metadata, OtherBudget, Settings, SweepReport, Usable};
-use crate::probe::context_limit::found::{Fit, Prediction, ProbeResult, Sweep};
+use crate::probe::context_limit::found::{Fit, LimitedBy, Prediction, ProbeResult, Sweep};
 use crate::probe::context_limit::narrow;
 use crate::probe::context_limit::task::{Proof, Task};
 use crate::probe::kv_growth::{Growth, Point, Trends};
@@ -89,6 +89,7 @@ fn sweep_report(sweep: &Sweep, facts: &Facts, n_ctx_train: Option<u32>) -> Sweep
     let recommended = safe.or(max_context).map(|context| context.min(bound));
     let trim = recommended.and_then(|context| Trim::of(context, facts.tokens_per_request));
     let trends = sweep.growth.as_ref().map(Trends::of);
+    let last = facts.task.grid(n_ctx_train.unwrap_or(0)).last();
     SweepReport {
         kv_type: sweep.kv.to_string(),
         kv: sweep.kv,
@@ -122,7 +123,7 @@ fn sweep_report(sweep: &Sweep, facts: &Facts, n_ctx_train: Option<u32>) -> Sweep
         trim_to: trim.map(|trim| trim.keep),
         trim_interval: trim.map(|trim| trim.interval),
         usable_context: usable_contexts(trends.as_ref(), max_context),
-        other_budgets: prediction.map(other_budgets).unwrap_or_default(),
+        other_budgets: prediction.map(|prediction| other_budgets(prediction, last)).unwrap_or_default(),
         curve: prediction.map(curve).unwrap_or_default(),
         probes: sweep.probes.clone(),
         growth: sweep.growth.as_ref().map(growth_points).unwrap_or_default(),
@@ -172,10 +173,15 @@ fn usable_contexts(trends: Option<&Trends>, max_context: Option<u32>) -> Vec<Usa
     usable.into_iter().flatten().collect()
 }
 
-fn other_budgets(prediction: &Prediction) -> Vec<OtherBudget> {
+fn other_budgets(prediction: &Prediction, last: u32) -> Vec<OtherBudget> {
+    let limited_by = |tokens: u32| if tokens < last { LimitedBy::Budget } else { LimitedBy::Ceiling };
     let budgets = prediction.other_budgets.iter();
     budgets
-        .map(|(budget_bytes, max_context)| OtherBudget { budget_bytes: *budget_bytes, max_context: *max_context })
+        .map(|&(budget_bytes, max_context)| OtherBudget {
+            budget_bytes,
+            max_context,
+            limited_by: limited_by(max_context),
+        })
         .collect()
 }
 

@@ -225,6 +225,6 @@ fn layout(x: &str, y: &str) -> Layout {
         .x_axis(axis().title(x).tick_format(","))
         .y_axis(axis().title(y))
         .hover_mode(HoverMode::Closest)
-        .margin(Margin::new().left(56).right(16).top(32).bottom(50))
-        .legend(Legend::new().orientation(Orientation::Horizontal).y(-0.28))
+        .margin(Margin::new().left(56).right(16).top(32).bottom(56))
+        .legend(Legend::new().orientation(Orientation::Horizontal).y(-0.34))
 }

@@ -2,7 +2,7 @@
 
 use super::text::{EMPTY, gb, gb_with_unit, kb, tokens};
 use super::view::{ContextReport, SweepReport, Usable};
-use crate::probe::context_limit::found::FailureKind;
+use crate::probe::context_limit::found::{FailureKind, LimitedBy};
 use crate::probe::context_limit::task::Proof;
 
 /// A table: a title for its first column, and rows.
@@ -71,6 +71,11 @@ fn limits(report: &ContextReport) -> Vec<Row> {
         row("Does not fit", "The smallest context that was tried and failed", |s| s.failed_at.map(tokens)),
         row("How it fails", "What happened when it was tried", |s| s.failure.map(|kind| failure(kind).to_owned())),
         Row { is_headline: true, ..safe },
+        row("Trained for, handed over", "What is handed over: no more than the model was trained for", |s| {
+            s.recommended_context
+                .filter(|recommended| s.safe_context.is_some_and(|safe| safe > *recommended))
+                .map(tokens)
+        }),
         row("Trim conversation above", "A conversation of more tokens is trimmed before its next request", |s| {
             s.trim_threshold.map(tokens)
         }),
@@ -178,7 +183,12 @@ fn budgets(report: &ContextReport) -> Vec<Row> {
     budgets.sort_unstable();
     budgets.dedup();
     let value = |bytes: u64| {
-        move |s: &SweepReport| s.other_budgets.iter().find(|b| b.budget_bytes == bytes).map(|b| context(b.max_context))
+        move |s: &SweepReport| {
+            let of_it = s.other_budgets.iter().find(|budget| budget.budget_bytes == bytes)?;
+            // the search went no further
+            let at_least = if of_it.limited_by == LimitedBy::Ceiling { "≥ " } else { "" };
+            Some(format!("{at_least}{}", context(of_it.max_context)))
+        }
     };
     let hint = "Largest context by llama.cpp's count if model and context might take so much";
     budgets.into_iter().map(|bytes| row(report, &gb_with_unit(bytes), hint, value(bytes))).collect()

@@ -206,6 +206,8 @@ pub struct OtherBudget {
     pub budget_bytes: u64,
     /// Tokens; 0: no context fits.
     pub max_context: u32,
+    /// What keeps it from being larger.
+    pub limited_by: LimitedBy,
 }
 
 /// A step of filling a context.
