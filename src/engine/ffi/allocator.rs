@@ -27,6 +27,16 @@ pub fn steady_allocator() {
     }
 }
 
+/// Gives back what is free at the end of glibc's heap. By itself it does so only when a large block is freed, so that what many
+/// small ones left stays. Other C libraries are left as they are.
+pub fn trim_heap() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: takes a number, locks the allocator itself and touches nothing that is in use.
+    unsafe {
+        nix::libc::malloc_trim(0);
+    }
+}
+
 /// Makes the kernel back every page between two addresses (whole pages, writable memory of this process) with memory of its
 /// own, as if each had been written to; what stands in them stays.
 ///
