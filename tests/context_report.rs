@@ -3,10 +3,9 @@
 
 mod context_fixture;
 
-use context_fixture::{
-    F16, Q4_0, Q8_0, facts, fails, fits, growth, max_by_hand, on_a_gpu, planned, sweep, three_types,
-};
-use sweetspot::probe::context_limit::found::{FailureKind, LimitedBy, Sweep};
+use context_fixture::cases::{interrupted, less_than_predicted, nothing_fits, recurrent, trained_for_little, unproved};
+use context_fixture::{F16, Q4_0, Q8_0, facts, fails, fits, growth, max_by_hand, on_a_gpu, sweep, three_types};
+use sweetspot::probe::context_limit::found::FailureKind;
 use sweetspot::probe::context_limit::task::Proof;
 use sweetspot::probe::kv_growth::EndedBy;
 use sweetspot::report::context::emit::{self, Emit};
@@ -19,72 +18,6 @@ fn shown(facts: &Facts, width: u16) -> String {
 
 fn text(bytes: anyhow::Result<Vec<u8>>) -> String {
     String::from_utf8(bytes.unwrap()).unwrap()
-}
-
-/// 5.1 GB already for the smallest context.
-fn nothing_fits() -> Facts {
-    let mut sweep = sweep("f16", F16);
-    sweep.probes.clear();
-    let prediction = sweep.prediction.as_mut().unwrap();
-    (prediction.max_context, prediction.at_max) = (0, planned(256, 16_000_000));
-    (prediction.curve, prediction.above) = (vec![], None);
-    prediction.other_budgets = vec![(8_000_000_000, 0)];
-    facts(vec![sweep])
-}
-
-/// A recurrent model: no cache that grows; the search ends before the memory.
-fn recurrent() -> Facts {
-    let mut sweep = sweep("f16", 0);
-    let prediction = sweep.prediction.as_mut().unwrap();
-    (prediction.max_context, prediction.limited_by) = (1 << 20, LimitedBy::Ceiling);
-    (prediction.at_max, prediction.above) = (planned(1 << 20, 0), None);
-    (prediction.curve, prediction.other_budgets) = (vec![planned(256, 0)], vec![]);
-    prediction.kv_bytes_per_token_formula = None;
-    sweep.probes = vec![fits(1 << 20, false)];
-    let mut facts = facts(vec![sweep]);
-    facts.model.as_mut().unwrap().architecture = "mamba2".to_owned();
-    facts
-}
-
-/// A type that cannot be, one that was being searched, and one that was not reached.
-fn interrupted() -> Facts {
-    let mut impossible = Sweep::new("q4_0".parse().unwrap());
-    impossible.impossible = Some("values in fewer bits need flash attention, which is off".to_owned());
-    let mut searched = sweep("f16", F16);
-    searched.probes = vec![fits(4096, false)];
-    searched.unfinished = Some("interrupted".to_owned());
-    let mut not_reached = Sweep::new("q8_0".parse().unwrap());
-    not_reached.unfinished = Some("interrupted".to_owned());
-    let mut facts = facts(vec![impossible, searched, not_reached]);
-    facts.interrupted = true;
-    facts
-}
-
-/// Less than predicted: the kernel killed the worker, twice.
-fn less_than_predicted() -> Facts {
-    let mut sweep = sweep("f16", F16);
-    let max = sweep.prediction.as_ref().unwrap().max_context;
-    let killed = "the worker was killed by signal 9 (out of memory)";
-    sweep.probes = vec![
-        fails(max, FailureKind::WorkerDied, killed),
-        fits(max - 1024, false),
-        fails(max - 768, FailureKind::WorkerDied, killed),
-    ];
-    facts(vec![sweep])
-}
-
-fn unproved() -> Facts {
-    let mut sweep = sweep("f16", F16);
-    sweep.probes.clear();
-    let mut facts = facts(vec![sweep]);
-    facts.task.proof = Proof::None;
-    facts
-}
-
-fn trained_for_little() -> Facts {
-    let mut facts = facts(vec![sweep("f16", F16)]);
-    facts.model.as_mut().unwrap().n_ctx_train = 4096;
-    facts
 }
 
 fn all() -> Vec<(&'static str, Facts)> {
@@ -203,6 +136,15 @@ fn where_every_context_failed_although_one_was_predicted_the_proved_maximum_is_n
 }
 
 #[test]
+fn a_failure_below_a_context_that_once_fitted_is_the_limit() {
+    let mut facts = unproved();
+    let swapped = "memory was swapped out";
+    facts.task.sweeps[0].probes = vec![fits(8192, true), fails(4096, FailureKind::Swapped, swapped), fits(2048, false)];
+    let sweep = &ContextReport::of(&facts).sweeps[0];
+    assert_eq!((sweep.proved_max_context, sweep.failed_at, sweep.proof), (Some(2048), Some(4096), Proof::Alloc));
+}
+
+#[test]
 fn the_csv_files_are_as_they_were() {
     let report = ContextReport::of(&three_types());
     insta::assert_snapshot!("context_csv", text(csv::context(&report)));
@@ -256,104 +198,6 @@ fn the_page_has_the_plots_of_its_data() {
 }
 
 #[test]
-fn what_is_emitted_is_as_it_was() {
-    let report = ContextReport::of(&three_types());
-    let mut shown = String::new();
-    for form in [Emit::Env, Emit::Toml, Emit::Json, Emit::LlamaServer, Emit::Ollama] {
-        shown += &format!("--- {form:?}\n{}", emit::render(&report, None, form).unwrap());
-    }
-    insta::assert_snapshot!("context_emit", shown);
-}
-
-#[test]
-fn emitted_env_toml_and_json_read_back_as_the_same_numbers() {
-    for facts in [three_types(), unproved(), trained_for_little(), on_a_gpu(), recurrent(), less_than_predicted()] {
-        let report = ContextReport::of(&facts);
-        let emit = |form| emit::render(&report, None, form).unwrap();
-        let env: Vec<(String, f64)> = emit(Emit::Env)
-            .lines()
-            .filter(|line| !line.starts_with('#'))
-            .map(|line| line.split_once('=').map(|(name, value)| (name.to_owned(), value.parse().unwrap())).unwrap())
-            .collect();
-        let toml: toml::Table = emit(Emit::Toml).parse().unwrap();
-        let json: serde_json::Value = serde_json::from_str(&emit(Emit::Json)).unwrap();
-        assert_eq!(env.len(), 5);
-        for (name, value) in env {
-            let of_toml = toml[&name].as_float().or(toml[&name].as_integer().map(|n| n as f64)).unwrap();
-            assert!((of_toml - value).abs() < 1e-12, "{name}");
-            assert!((json[&name].as_f64().unwrap() - value).abs() < 1e-8, "{name}");
-        }
-        assert_eq!(json["proved"], report.sweeps[0].proof != Proof::None);
-    }
-}
-
-#[test]
-fn model_and_tokens_together_are_the_memory_at_the_largest_context() {
-    let report = ContextReport::of(&three_types());
-    for sweep in &report.sweeps {
-        let values = emit::Values::of(&report, sweep);
-        let whole =
-            values.model_vram_gb * 1e9 + values.kv_cache_per_token_mb * 1e6 * f64::from(values.max_context_tokens);
-        let memory = sweep.memory_bytes.unwrap() as f64;
-        assert!((whole / memory - 1.0).abs() < 1e-9, "{whole} {memory}");
-    }
-    let gpu = ContextReport::of(&on_a_gpu());
-    // tensors and compute buffers of the fixture that lie on the GPU
-    assert!((emit::Values::of(&gpu, &gpu.sweeps[0]).model_vram_gb - 0.22).abs() < 1e-9);
-}
-
-#[test]
-fn what_the_model_was_trained_for_bounds_what_is_handed_over_unless_more_is_wanted() {
-    let mut facts = trained_for_little();
-    let emit = |facts: &Facts, form| emit::render(&ContextReport::of(facts), None, form).unwrap();
-    assert!(emit(&facts, Emit::Env).contains("\nMAX_CONTEXT_TOKENS=4096\n"));
-    assert!(emit(&facts, Emit::LlamaServer).contains(" -c 4096 "));
-    facts.beyond_training = true;
-    let max = max_by_hand(F16);
-    assert!(emit(&facts, Emit::Env).contains(&format!("\nMAX_CONTEXT_TOKENS={max}\n")));
-    assert!(emit(&facts, Emit::LlamaServer).contains(&format!(" -c {} ", max * 4 / 5 / 256 * 256)));
-}
-
-#[test]
-fn a_prediction_that_nobody_proved_is_handed_over_as_such() {
-    let env = emit::render(&ContextReport::of(&unproved()), None, Emit::Env).unwrap();
-    assert!(env.contains("NOT proved"), "{env}");
-    let json = emit::render(&ContextReport::of(&unproved()), None, Emit::Json).unwrap();
-    assert!(json.contains("\"proved\": false"), "{json}");
-}
-
-#[test]
-fn the_type_that_is_named_is_handed_over_and_one_without_a_context_is_an_error_in_a_line() {
-    let report = ContextReport::of(&three_types());
-    let command = |kv: &str| emit::render(&report, Some(kv.parse().unwrap()), Emit::LlamaServer);
-    assert!(command("q4_0").unwrap().contains("-ctk q4_0 -ctv q4_0"));
-    assert_eq!(command("q5_1").unwrap_err(), "no sweep of the KV cache type q5_1; name it in --kv-types");
-    let nothing = emit::render(&ContextReport::of(&nothing_fits()), None, Emit::Env).unwrap_err();
-    assert_eq!(nothing, "Story 1B has no context within its budget that could be handed over");
-    // the first type is not possible: the first that has a context is taken
-    let env = emit::render(&ContextReport::of(&interrupted()), None, Emit::Env).unwrap();
-    assert!(env.contains("KV cache f16") && env.contains("\nMAX_CONTEXT_TOKENS=4096\n"), "{env}");
-}
-
-#[test]
-fn ollama_is_told_only_what_it_knows() {
-    let emit = |kv: &str| emit::render(&ContextReport::of(&facts(vec![sweep(kv, F16)])), None, Emit::Ollama);
-    assert!(emit("q8_0").unwrap().contains("OLLAMA_KV_CACHE_TYPE=q8_0"));
-    assert!(emit("q5_1").unwrap_err().contains("ollama does not know the KV cache type q5_1"));
-    assert!(emit("q8_0/q4_0").unwrap_err().contains("one type for keys and values"));
-}
-
-#[test]
-fn the_command_survives_a_shell_whatever_the_path() {
-    let mut facts = three_types();
-    facts.task.model.path = "/models/it's $HOME `x`.gguf".into();
-    let command = emit::render(&ContextReport::of(&facts), None, Emit::LlamaServer).unwrap();
-    let script = format!("llama-server() {{ printf '%s\\n' \"$2\"; }}\n{command}");
-    let output = std::process::Command::new("bash").args(["-c", &script]).output().unwrap();
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), "/models/it's $HOME `x`.gguf\n");
-}
-
-#[test]
 fn growth_that_ended_early_says_so() {
     for (ended_by, words) in [
         (EndedBy::Time, "the time for measuring growth was over after 4,096 tokens"),
@@ -365,4 +209,29 @@ fn growth_that_ended_early_says_so() {
         let shown = shown(&facts(vec![sweep]), 400);
         assert!(shown.contains(words), "{shown}");
     }
+}
+
+#[test]
+fn every_name_in_context_json_and_in_what_is_emitted_is_explained_in_the_documentation() {
+    let documentation = include_str!("../docs/context-report.md");
+    let report: serde_json::Value =
+        serde_json::from_slice(&ContextReport::of(&three_types()).to_json().unwrap()).unwrap();
+    let emitted: serde_json::Value =
+        serde_json::from_str(&emit::render(&ContextReport::of(&three_types()), None, Emit::Json).unwrap()).unwrap();
+    let sweep = &report["sweeps"][0];
+    let objects = [&report, &report["metadata"], sweep, &sweep["growth"][0], &sweep["usable_context"][0], &emitted];
+    for name in objects.iter().flat_map(|object| object.as_object().unwrap().keys()) {
+        let name_of_sum = name.replace("_in_all", ""); // `…_in_all`
+        let is_told = [name, &name_of_sum].iter().any(|name| documentation.contains(&format!("`{name}`")));
+        assert!(is_told, "{name}");
+    }
+}
+
+#[test]
+fn weights_that_are_too_large_by_themselves_are_the_reason_that_is_told() {
+    let mut facts = nothing_fits();
+    let reason = "the weights alone take 5.10 GB, the budget is 4.29 GB";
+    facts.task.sweeps[0].unfinished = Some(reason.to_owned());
+    let shown = shown(&facts, 400);
+    assert!(shown.contains(&format!("f16: no context fits: {reason}.")), "{shown}");
 }

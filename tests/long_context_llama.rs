@@ -24,15 +24,15 @@ fn model(shape: &str) -> (tempfile::TempDir, Box<dyn Model>) {
 fn a_tokens_bytes_by_the_fit_are_those_that_the_context_was_allocated_with() {
     let (_folder, model) = model("tiny");
     for kv in [KvType::F16, KvType::Q8_0, KvType::Q4_0] {
-        let params = ContextParams { type_k: kv, type_v: kv, n_ubatch: 256, ..ContextParams::new(4096, 2) };
+        let params = ContextParams { type_k: kv, type_v: kv, n_ubatch: 128, ..ContextParams::new(2048, 1) };
         let mut session = model.session(&params).unwrap();
         let exact = session.memory().kv_bytes() / u64::from(session.n_ctx());
         let clock = Monotonic::start();
         let means = Means { clock: &clock, abort: &params.abort, n_ubatch: params.n_ubatch };
-        let plan = Plan { to_tokens: 4096, steps: 8, gen_tokens: 4, seconds: 600 };
-        let text = text::tokens(&*model, 4096, 1);
+        let plan = Plan { to_tokens: 2048, steps: 8, gen_tokens: 4, seconds: 600 };
+        let text = text::tokens(&*model, 2048, 1);
         let growth = kv_growth::grow(&mut *session, &text, &plan, &means, &mut |_| ());
-        assert_eq!((&growth.ended_by, growth.points.last().unwrap().tokens), (&EndedBy::Target, 4096));
+        assert_eq!((&growth.ended_by, growth.points.last().unwrap().tokens), (&EndedBy::Target, 2048));
         let fitted = Trends::of(&growth).kv_bytes_per_token().unwrap();
         #[allow(clippy::cast_precision_loss)] // a few hundred
         let error = (fitted / exact as f64 - 1.0).abs();

@@ -103,7 +103,7 @@ fn the_json_report_holds_every_load_and_tells_forecasts_from_measurements() {
     assert_eq!(statuses(0), ["measured", "measured", "measured", "left out"]);
     assert_eq!(statuses(1), ["measured", "measured", "forecast", "left out"]);
     assert_eq!(statuses(2), ["measured", "forecast", "forecast", "left out"]);
-    assert_eq!((&profile(0)["status"], &profile(0)["rating"]), (&"passed".into(), &"excellent".into()));
+    assert_eq!((&profile(0)["status"], &profile(0)["rating"]), (&"passed".into(), &"good".into()));
     assert_eq!(profile(0)["metrics"]["load_seconds"], 4.096);
     let stopped = profile(1);
     assert_eq!((&stopped["status"], &stopped["rating"]), (&"error".into(), &Value::Null));
@@ -125,12 +125,9 @@ fn the_advice_for_long_contexts_is_its_own() {
     let marks: Vec<_> =
         advice.iter().map(|a| (a["quantization"].as_str().unwrap(), a["mark"].as_str().unwrap())).collect();
     assert_eq!(marks, [("Q4_K_M", "recommended"), ("Q2_K", "avoid")], "of what nobody knows there is no advice");
-    assert_eq!(advice[0]["reason"], "excellent: 4096 tokens loaded in 4.1 s, then 20.0 tokens/s");
+    assert_eq!(advice[0]["reason"], "good: 4096 tokens loaded in 4.1 s, then 20.0 tokens/s");
     let shown = terminal::render(&view(), Look { width: 200, colour: false });
-    assert!(
-        shown.contains("long-context: story-1b Q4_K_M: recommended (excellent: 4096 tokens loaded in 4.1 s"),
-        "{shown}"
-    );
+    assert!(shown.contains("long-context: story-1b Q4_K_M: recommended (good: 4096 tokens loaded in 4.1 s"), "{shown}");
 }
 
 #[test]
@@ -144,7 +141,7 @@ fn the_csv_report_fills_the_columns_that_were_kept_for_it() {
     assert_eq!(column("long_context_load"), ["4.096", "", ""]);
     assert_eq!(column("long_context_max"), ["4096", "2048", "1024"]);
     assert_eq!(column("long_context_load_forecast"), ["", "4.096", "4.096"]);
-    assert_eq!(column("long_context_rating"), ["excellent", "", "failed"]);
+    assert_eq!(column("long_context_rating"), ["good", "", "failed"]);
     assert_eq!(column("long_context_tps"), ["20.000", "", ""]);
     assert_eq!((at("long_context_load"), at("long_context_max")), (7, 8));
 }
@@ -152,10 +149,7 @@ fn the_csv_report_fills_the_columns_that_were_kept_for_it() {
 #[test]
 fn the_markdown_report_and_the_terminal_mark_what_is_a_forecast() {
     let markdown = text(Format::Md);
-    assert!(
-        markdown.contains("| story-1b | Q4_K_M | 4096 | 4.10 | 20.0 | 4096 | 32.8 | 0.933 | excellent |"),
-        "{markdown}"
-    );
+    assert!(markdown.contains("| story-1b | Q4_K_M | 4096 | 4.10 | 20.0 | 4096 | 32.8 | 0.933 | good |"), "{markdown}");
     assert!(markdown.contains("| story-1b | Q8_0 | 4096 | 4.10 (forecast) | – | 2048 | 32.8 | 0.933 | not known |"));
     assert!(markdown.contains("| 8192 | – | – | – | – | – | left out: more than the model was trained for |"));
     let shown = terminal::render(&view(), Look { width: 200, colour: false });

@@ -204,7 +204,11 @@ fn a_dry_run_says_what_would_happen_and_leaves_nothing() {
     let ran = program.run(&["--dry-run", whole.to_str().unwrap(), "cut.gguf"]);
     assert_eq!(ran.code, Some(0));
     let lines: Vec<_> = ran.stdout.lines().collect();
-    assert!(lines[0].starts_with("tiny Q4_0 (") && lines[0].ends_with("would run interactive"), "{}", lines[0]);
+    assert!(
+        lines[0].starts_with("tiny Q4_0 (") && lines[0].ends_with("would run interactive, long-context"),
+        "{}",
+        lines[0]
+    );
     assert!(lines[1].contains("cannot be measured") && lines[1].contains("it is cut"), "{}", lines[1]);
     assert!(!program.path("out").exists());
 }
@@ -290,7 +294,7 @@ fn a_template_that_fails_is_a_failed_outcome_with_the_models_name_and_the_line()
     let end = bytes[at..].windows(2).position(|w| w == b"%}").unwrap() + at;
     bytes[end..end + 2].copy_from_slice(b"#}"); // all between is a comment now
     fs::write(&model, bytes).unwrap();
-    let ran = program.run(&[model.to_str().unwrap()]);
+    let ran = program.run(&["--profiles", "interactive", model.to_str().unwrap()]);
     assert_eq!(ran.code, Some(1), "{ran:#?}");
     let reason = ended(&program).remove(0).1;
     assert!(reason.contains("Tiny llama") && reason.contains("line "), "{reason}");

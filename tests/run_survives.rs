@@ -42,7 +42,8 @@ impl Running {
         let large = synthetic(program.folder.path(), "mamba-130m", Quant::Q8_0);
         let small = synthetic(program.folder.path(), "tiny", Quant::Q4_0);
         let mut command = program.command();
-        command.args(["run", "--config", "long.toml", "--out", "out", "-t", "1"]).args([large, small]);
+        command.args(["run", "--config", "long.toml", "--out", "out", "-t", "1"]);
+        command.args(["--profiles", "interactive"]).args([large, small]);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let running = Self { program, child };
         let log = running.program.path("out/logs/mamba-130m_Q8_0.log");

@@ -147,8 +147,9 @@ fn long_context_job(config: &Config, context: ContextParams) -> long_context::Jo
         Sampling::Seeded { seed, .. } => seed.into(),
         Sampling::Greedy => 0,
     };
+    let smallest = c.loads.iter().copied().min().unwrap_or(c.target_tokens);
     long_context::Job {
-        context,
+        context: ContextParams { n_ctx: context.n_ctx.min(smallest), ..context },
         loads: c.loads.clone(),
         target_tokens: c.target_tokens,
         gen_tokens: c.gen_tokens,
@@ -294,6 +295,17 @@ mod tests {
         let profiles::Job::Interactive(job) = &planned.jobs[0] else { panic!("another profile") };
         assert_eq!((job.context.n_threads, job.context.n_ubatch), (7, 64));
         assert_eq!(job.context.type_v, crate::engine::KvType::Q8_0);
+    }
+
+    #[test]
+    fn the_configuration_reaches_the_long_context_and_asks_for_no_more_at_first_than_its_smallest_load() {
+        let text = "[long_context]\nloads = [900, 5000]\nseconds = 7\n[interactive.sampling.seeded]\nseed = 9\n\
+                    temperature = 1.0\ntop_k = 1\ntop_p = 1.0\nmin_p = 0.0";
+        let config = Config::parse(text).unwrap();
+        let planned = plan(vec![found(1, 4096)], &[ProfileName::LongContext], &config, &material(), &LIMITS).remove(0);
+        let profiles::Job::LongContext(job) = &planned.jobs[0] else { panic!("another profile") };
+        assert_eq!((&job.loads[..], job.seconds, job.seed), (&[900, 5000][..], 7, 9));
+        assert_eq!(planned.jobs[0].demands(&planned.model)[0].context.n_ctx, 900);
     }
 
     #[test]

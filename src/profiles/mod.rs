@@ -187,9 +187,8 @@ impl Job {
     pub fn demands<'a>(&'a self, own: &'a ModelParams) -> Vec<Demand<'a>> {
         match self {
             Self::Quality(job) => job.demands(own),
-            Self::Interactive(_) | Self::Bench(_) => vec![Demand::one(own, self.context())],
-            // It makes do with what there is, and says so.
-            Self::LongContext(_) => Vec::new(),
+            // A long context makes do with what there is, and says so: its job names the least that it can begin with.
+            Self::Interactive(_) | Self::LongContext(_) | Self::Bench(_) => vec![Demand::one(own, self.context())],
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod llama_bench;
 mod long_context;
 pub mod markdown;
 pub mod metadata;
+mod profile;
 pub mod quality;
 pub mod terminal;
 pub mod view;

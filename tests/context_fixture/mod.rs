@@ -1,5 +1,9 @@
 //! Context sweeps made by hand: a model of known sizes, of which the largest context can be worked out.
 
+#![allow(dead_code)] // each test that includes this uses a part of it
+
+pub mod cases;
+
 use std::path::PathBuf;
 
 use serde_json::json;

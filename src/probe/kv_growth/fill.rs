@@ -80,9 +80,12 @@ impl<'a> Filler<'a> {
     /// Computes one batch, at most so many tokens, and forgets it: the first one pays for pages that nobody has touched yet.
     ///
     /// # Errors
-    /// [`Stop`].
+    /// [`Stop`]; also for a model that computes no numbers: its speed would be real, but it is damaged.
     pub fn warm_up(&mut self, at_most: u32) -> Result<(), Stop> {
         self.prefill(at_most.min(self.means.n_ubatch).min(self.session.n_ctx()))?;
+        if self.session.logits().iter().any(|logit| logit.is_nan()) {
+            return Err(Stop::Failed("the model computes no numbers (NaN): its weights are damaged".to_owned()));
+        }
         self.session.clear();
         self.used = 0;
         Ok(())

@@ -24,7 +24,7 @@ pub use thresholds::{Criterion, LOAD_SECONDS, criteria, interpretation, rating, 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Job {
-    /// The context; its size follows from the loads.
+    /// The context. Its size follows from the loads and from memory; the one named here is what must fit for the job to begin.
     pub context: ContextParams,
     /// Sizes in tokens whose loading is timed.
     pub loads: Vec<u32>,

@@ -145,7 +145,7 @@ fn largest(summary: &Summary) -> Option<String> {
 
 fn stopped(summary: &Summary) -> Option<String> {
     let left: Vec<&LoadSummary> =
-        summary.loads.iter().filter(|load| load.left_out.is_none() && load.seconds.is_none()).collect();
+        summary.loads.iter().filter(|load| load.left_out.is_none() && !load.is_complete()).collect();
     let why = match &summary.ended_by {
         EndedBy::Time => format!("the {} s for loading were over", summary.allowed_seconds),
         EndedBy::Interrupted => "somebody stopped the run".to_owned(),

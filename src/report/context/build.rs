@@ -5,6 +5,7 @@ use super::trim::{Trim, safe_context};
 use super::usage::{PlaceUsage, Usage};
 use super::view::{ContextReport, GrowthPoint, Metadata, OtherBudget, Settings, SweepReport, Usable};
 use crate::probe::context_limit::found::{Fit, Prediction, ProbeResult, Sweep};
+use crate::probe::context_limit::narrow;
 use crate::probe::context_limit::task::{Proof, Task};
 use crate::probe::kv_growth::{Growth, Point, Trends};
 use crate::report::metadata::Hardware;
@@ -134,17 +135,17 @@ fn sweep_report(sweep: &Sweep, facts: &Facts, n_ctx_train: Option<u32>) -> Sweep
 /// The largest context that was made; 0 where the search is at its end and found none.
 fn proved(sweep: &Sweep) -> Option<u32> {
     let none_fits = sweep.unfinished.is_none() && sweep.failed().is_some();
-    sweep.proved().or(none_fits.then_some(0))
+    narrow::limit(sweep).or(none_fits.then_some(0))
 }
 
-/// What came of making the largest context.
+/// What came of making the largest context that fits.
 fn largest_fit(sweep: &Sweep) -> Option<&Fit> {
-    let fits = sweep.probes.iter().filter_map(|probe| match &probe.result {
-        ProbeResult::Fits(fit) => Some((probe.n_ctx, fit.as_ref())),
-        ProbeResult::Failed(_) => None,
-    });
+    let limit = narrow::limit(sweep)?;
     // of two of the same size the later one, which may have been filled
-    fits.max_by_key(|(n_ctx, _)| *n_ctx).map(|(_, fit)| fit)
+    sweep.probes.iter().rev().find_map(|probe| match &probe.result {
+        ProbeResult::Fits(fit) if probe.n_ctx == limit => Some(fit.as_ref()),
+        _ => None,
+    })
 }
 
 /// What a fit proves.
@@ -188,17 +189,19 @@ fn curve(prediction: &Prediction) -> Vec<Usage> {
 }
 
 fn growth_points(growth: &Growth) -> Vec<GrowthPoint> {
-    let mut in_all = 0.0;
+    let (mut tokens_in_all, mut seconds_in_all) = (0, 0.0);
     let n = growth.points.len();
     let point = |(place, point): (usize, &Point)| {
         let seconds = float(point.prefill_ns) / NS_PER_SECOND;
-        in_all += seconds;
+        tokens_in_all += point.prefill_tokens;
+        seconds_in_all += seconds;
         let gen_ns: u64 = point.gen_ns.iter().sum();
         GrowthPoint {
             tokens: point.tokens,
             prefill_tokens: point.prefill_tokens,
             prefill_seconds: seconds,
-            prefill_seconds_in_all: in_all,
+            prefill_tokens_in_all: tokens_in_all,
+            prefill_seconds_in_all: seconds_in_all,
             prefill_tokens_per_second: ratio(f64::from(point.prefill_tokens), seconds),
             tokens_per_second: ratio(float(point.gen_ns.len() as u64) * NS_PER_SECOND, float(gen_ns)),
             gen_ns: point.gen_ns.clone(),

@@ -64,7 +64,11 @@ const POINTS: &[(&str, OfPoint)] = &[
     ("swap_bytes", |_, p| text(p.process.and_then(|process| process.swap_bytes))),
     ("gpu_used_bytes", |_, p| p.gpu_used_bytes.iter().map(|bytes| text(*bytes)).collect::<Vec<_>>().join(";")),
     ("held_out", |_, p| p.held_out.to_string()),
-    ("prefill_seconds_by_fit", |s, p| text(s.trends.and_then(|trends| trends.prefill_seconds(p.tokens)))),
+    ("prefill_tokens_in_all", |_, p| p.prefill_tokens_in_all.to_string()),
+    ("prefill_seconds_in_all", |_, p| p.prefill_seconds_in_all.to_string()),
+    ("prefill_seconds_in_all_by_fit", |s, p| {
+        text(s.trends.and_then(|trends| trends.prefill_seconds(p.prefill_tokens_in_all)))
+    }),
     ("tokens_per_second_by_fit", |s, p| text(s.trends.and_then(|trends| trends.tokens_per_second(p.tokens)))),
 ];
 

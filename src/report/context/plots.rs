@@ -125,7 +125,7 @@ pub(super) fn kv_in_use(report: &ContextReport) -> Plot {
 
 /// Time of a prompt against its tokens.
 pub(super) fn prompt_time(report: &ContextReport) -> Plot {
-    let value = |point: &GrowthPoint| Some((point.tokens, point.prefill_seconds_in_all));
+    let value = |point: &GrowthPoint| Some((point.prefill_tokens_in_all, point.prefill_seconds_in_all));
     let mut plot = growth_plot(report, "s", value, Trends::prefill_seconds);
     for (sweep, colour) in report.sweeps.iter().zip(SWEEP_COLOURS.iter().cycle()) {
         let end = end(sweep);
@@ -226,5 +226,5 @@ fn layout(x: &str, y: &str) -> Layout {
         .y_axis(axis().title(y))
         .hover_mode(HoverMode::Closest)
         .margin(Margin::new().left(56).right(16).top(32).bottom(50))
-        .legend(Legend::new().orientation(Orientation::Horizontal).y(-0.2))
+        .legend(Legend::new().orientation(Orientation::Horizontal).y(-0.28))
 }

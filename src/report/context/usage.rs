@@ -22,7 +22,7 @@ pub struct Usage {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlaceUsage {
-    /// [`MAIN_MEMORY`], or ggml's name of a GPU.
+    /// `main memory`, or ggml's name of a GPU.
     pub place: String,
     /// Tensors, once.
     pub weights_bytes: u64,

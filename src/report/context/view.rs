@@ -218,7 +218,9 @@ pub struct GrowthPoint {
     pub prefill_tokens: u32,
     /// What they took.
     pub prefill_seconds: f64,
-    /// What all of the prompt's tokens took until here.
+    /// All tokens of the prompt until here; those that were generated in between are not among them.
+    pub prefill_tokens_in_all: u32,
+    /// What they took.
     pub prefill_seconds_in_all: f64,
     /// Speed of the step.
     pub prefill_tokens_per_second: Option<f64>,

@@ -72,7 +72,7 @@ fn limit(report: &ContextReport, sweep: &SweepReport) -> String {
     }
     let Some(predicted) = sweep.predicted_max_context else {
         let why = sweep.unfinished.as_deref().unwrap_or("nobody knows why");
-        return format!("{kv}: nothing was found out: {why}.");
+        return format!("{kv}: no context was found: {}.", why.trim_end_matches('.'));
     };
     if sweep.max_context.is_none() {
         return no_context(report, sweep);
@@ -116,14 +116,16 @@ fn how_proved(proof: Proof) -> &'static str {
 fn no_context(report: &ContextReport, sweep: &SweepReport) -> String {
     let need = sweep.memory_bytes.map(gb_with_unit).unwrap_or_default();
     let least = sweep.memory_at_context.map(tokens).unwrap_or_default();
-    let why = match (sweep.predicted_max_context, &sweep.failure_reason) {
-        (Some(predicted), Some(reason)) if predicted > 0 => {
+    let why = match (sweep.predicted_max_context, &sweep.failure_reason, &sweep.unfinished) {
+        (Some(predicted), Some(reason), _) if predicted > 0 => {
             format!("{} tokens were predicted, but none could be had: {reason}", tokens(predicted))
         }
-        _ => format!(
-            "a context of {least} tokens already takes {need}, the budget is {}",
-            gb_with_unit(report.budget_bytes)
-        ),
+        // said by the search before it began: the weights alone are too large
+        (_, _, Some(reason)) => reason.clone(),
+        _ => {
+            let budget = gb_with_unit(report.budget_bytes);
+            format!("a context of {least} tokens already takes {need}, the budget is {budget}")
+        }
     };
     format!("{}: no context fits: {}.", sweep.kv_type, why.trim_end_matches('.'))
 }
@@ -230,7 +232,7 @@ fn sweep_notes(sweep: &SweepReport) -> Vec<String> {
         .map_or_else(|| "its first step".to_owned(), |point| format!("{} tokens", tokens(point.tokens)));
     match &sweep.growth_ended_by {
         Some(EndedBy::Time) => {
-            notes.push(format!("the time for measuring growth was over after {reached}; beyond it is forecast"))
+            notes.push(format!("the time for measuring growth was over after {reached}; beyond it is forecast"));
         }
         Some(EndedBy::Interrupted) => notes.push(format!("measuring growth was interrupted after {reached}")),
         Some(EndedBy::Failed(why)) => notes.push(format!("measuring growth failed after {reached}: {why}")),
