@@ -56,7 +56,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 4096)]
     grow_to: u32,
     /// Seconds after which that stops, for each type of the KV cache
-    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     grow_seconds: u32,
     /// Tokens of a request with its answer, for the advice when to trim a conversation
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
@@ -76,7 +76,7 @@ pub struct Args {
     /// Hand over more context than the model was trained for, where memory allows it
     #[arg(long)]
     beyond_training: bool,
-    /// A configuration file (TOML): its sections [limits], [engine] and [worker] count
+    /// A configuration file (TOML): its sections limits, engine and worker count
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Tokens in one call of the engine [default: 2048]
@@ -143,7 +143,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         tokens_per_request: args.tokens_per_request,
         beyond_training: args.beyond_training,
         interrupted: found.interrupted,
-        notes: found.notes,
+        notes: found.notes.into_iter().chain(found.failure).collect(),
     };
     show(&args, &ContextReport::of(&facts), &folder)?;
     Ok(exit)

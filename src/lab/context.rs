@@ -124,7 +124,7 @@ impl State {
         let kv = kv.unwrap_or_default();
         match finding {
             Finding::Probing { n_ctx, .. } => {
-                console.step(&format!("{kv}: making a context of {n_ctx} tokens"), 0, 0, "")
+                console.step(&format!("{kv}: making a context of {n_ctx} tokens"), 0, 0, "");
             }
             Finding::Filling { tokens, total, .. } => {
                 console.step(&format!("{kv}: filling"), (*tokens).into(), (*total).into(), "tokens");

@@ -17,20 +17,20 @@ pub struct Grid {
 impl Grid {
     /// The largest multiple of the step that is no more than `tokens` and the ceiling.
     #[must_use]
-    pub fn floor(&self, tokens: u64) -> u32 {
+    pub fn floor(self, tokens: u64) -> u32 {
         let tokens = u32::try_from(tokens).unwrap_or(u32::MAX).min(self.ceiling);
         tokens - tokens % self.step
     }
 
     /// The largest context that the search may try.
     #[must_use]
-    pub fn last(&self) -> u32 {
+    pub fn last(self) -> u32 {
         self.floor(self.ceiling.into())
     }
 
     /// The context to probe next, in tokens; none: the limit is known.
     #[must_use]
-    pub fn next(&self, predicted: u32, probes: &[Probe]) -> Option<u32> {
+    pub fn next(self, predicted: u32, probes: &[Probe]) -> Option<u32> {
         let fits = probes.iter().filter(|probe| probe.fits()).map(|probe| probe.n_ctx).max();
         let fails = probes.iter().filter(|probe| !probe.fits()).map(|probe| probe.n_ctx).min();
         match (fits, fails) {
@@ -44,12 +44,12 @@ impl Grid {
             }
             // a failure below a fit came by chance (memory that others took): the failure counts
             (Some(fits), Some(fails)) if fails <= fits + self.step => None,
-            (Some(fits), Some(fails)) => Some(self.floor((u64::from(fits) + u64::from(fails)) / 2)),
+            (Some(fits), Some(fails)) => Some(self.floor(u64::midpoint(fits.into(), fails.into()))),
         }
     }
 
     /// How far to go after so many probes in one direction: 1, 2, 4, … steps.
-    fn stride(&self, probes: usize) -> u64 {
+    fn stride(self, probes: usize) -> u64 {
         let doublings = u32::try_from(probes.saturating_sub(1)).unwrap_or(u32::MAX).min(31);
         u64::from(self.step) << doublings
     }
@@ -84,14 +84,14 @@ pub fn largest<E>(step: u32, last: u32, mut fits: impl FnMut(u32) -> Result<bool
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::context_limit::{Failure, FailureKind, Fit, ProbeResult};
+    use crate::probe::context_limit::{Failure, FailureKind, ProbeResult};
     use proptest::prelude::*;
 
     const GRID: Grid = Grid { step: 256, ceiling: 1 << 20 };
 
     fn probe(n_ctx: u32, fits: bool) -> Probe {
         let failed = || ProbeResult::Failed(Failure { kind: FailureKind::Refused, reason: "no memory".into() });
-        let result = if fits { ProbeResult::Fits(Box::new(Fit::default())) } else { failed() };
+        let result = if fits { ProbeResult::Fits(Box::default()) } else { failed() };
         Probe { n_ctx, result, seconds: 0.0 }
     }
 

@@ -69,8 +69,8 @@ impl<'a> Prover<'a> {
             fit.pages_touched = touch(&mappings)?;
         }
         drop(scratch);
-        if let Some(filling) = filling {
-            self.fill(&mut *session, filling, &mut fit)?;
+        if let Some(mut filling) = filling {
+            self.fill(&mut *session, &mut filling, &mut fit)?;
         }
         fit.touched = own_memory();
         self.check_swap(&fit)?;
@@ -89,7 +89,7 @@ impl<'a> Prover<'a> {
     }
 
     /// Decodes tokens until there is room for no more than [`GENERATED`], then generates those.
-    fn fill(&self, session: &mut dyn Session, filling: Filling<'_>, fit: &mut Fit) -> Result<(), Failure> {
+    fn fill(&self, session: &mut dyn Session, filling: &mut Filling<'_>, fit: &mut Fit) -> Result<(), Failure> {
         let started = self.clock.now();
         let n_prompt = session.n_ctx().saturating_sub(GENERATED);
         let mut text = filling.text.iter().copied().cycle();
@@ -100,7 +100,7 @@ impl<'a> Prover<'a> {
             }
             let n = (n_prompt - session.n_past()).min(self.context.n_ubatch.max(1));
             let tokens: Vec<Token> = text.by_ref().take(n as usize).collect();
-            session.append(&tokens).map_err(undecodable)?;
+            session.append(&tokens).map_err(|error| undecodable(&error))?;
             session.synchronize();
             fit.filled_tokens = Some(session.n_past());
             (filling.progress)(session.n_past());
@@ -111,7 +111,7 @@ impl<'a> Prover<'a> {
         session.set_sampling(&Sampling::Greedy);
         for generated in 1..=GENERATED.min(session.n_ctx() - session.n_past()) {
             let token = session.sample();
-            session.append(&[token]).map_err(undecodable)?;
+            session.append(&[token]).map_err(|error| undecodable(&error))?;
             session.synchronize();
             fit.generated_tokens = Some(generated);
         }
@@ -139,7 +139,7 @@ impl<'a> Prover<'a> {
         let before = private_bytes();
         match session.append(&tokens) {
             Ok(()) | Err(EngineError::Aborted) => Ok(private_bytes().saturating_sub(before)),
-            Err(error) => Err(undecodable(error)),
+            Err(error) => Err(undecodable(&error)),
         }
     }
 
@@ -179,7 +179,7 @@ fn touch(mappings: &Mappings) -> Result<bool, Failure> {
     }
 }
 
-fn undecodable(error: EngineError) -> Failure {
+fn undecodable(error: &EngineError) -> Failure {
     Failure { kind: FailureKind::DecodeFailed, reason: error.to_string() }
 }
 

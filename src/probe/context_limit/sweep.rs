@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::finding::Finding;
-use super::found::{LimitedBy, Prediction, Sweep};
+use super::found::{Prediction, Sweep};
 use super::narrow::{self, Grid};
 use super::predict::{Planner, Process};
 use super::prove::{Filling, Interrupted, Prover};
@@ -356,12 +356,6 @@ pub fn known_limit(sweep: &Sweep) -> Option<u32> {
         return sweep.prediction.as_ref().map(|prediction| prediction.max_context).filter(|&n_ctx| n_ctx > 0);
     }
     narrow::limit(sweep)
-}
-
-/// Whether the search ended because there was nothing more to try.
-#[must_use]
-pub fn ends_at_ceiling(prediction: &Prediction) -> bool {
-    prediction.limited_by == LimitedBy::Ceiling
 }
 
 /// Private memory of this process, in bytes; none where it is not accounted or the system does not tell.
