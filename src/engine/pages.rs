@@ -8,7 +8,7 @@
 use std::io;
 use std::ops::Range;
 
-pub use super::ffi::steady_allocator;
+pub use super::ffi::{steady_allocator, trim_heap};
 
 /// The private memory of this process that no file backs, at a moment.
 #[derive(Clone, Debug, PartialEq, Eq)]

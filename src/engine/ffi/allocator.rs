@@ -6,20 +6,34 @@ use std::io;
 use std::ops::Range;
 
 /// Makes the private memory of this process a function of what is allocated in it: glibc gives every block of at least 128 KiB a
-/// mapping of its own, which is gone when the block is freed, and keeps its heap, which then holds small blocks only, as large
-/// as it once was. By itself it raises the first threshold to the largest block that was freed, up to 32 MiB, so that buffers of
-/// contexts come from the heap or not, and the heap shrinks or not, by what was freed before. Call it before anything large is
-/// allocated. Other C libraries are left as they are.
+/// mapping of its own, which is gone when the block is freed, gives back what is free at its heap's end, takes no more for the
+/// heap than is asked for, and has one heap for all threads. By itself it raises the first threshold to the largest block that
+/// was freed, up to 32 MiB, so that buffers of contexts come from the heap or not, and stay in it or not, by what was freed
+/// before; a thread gets a heap of its own at its first allocation, whenever that is. Call it before anything large is allocated
+/// and before threads are started. Other C libraries are left as they are.
 pub fn steady_allocator() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
-        use nix::libc::{M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, mallopt};
+        use nix::libc::{M_ARENA_MAX, M_MMAP_THRESHOLD, M_TOP_PAD, M_TRIM_THRESHOLD, mallopt};
         const THRESHOLD_BYTES: i32 = 128 << 10;
         // SAFETY: takes numbers, locks the allocator itself and may be called at any time.
         unsafe {
             mallopt(M_MMAP_THRESHOLD, THRESHOLD_BYTES);
-            mallopt(M_TRIM_THRESHOLD, i32::MAX);
+            // Not more: a heap that stays large serves large blocks, too, and then grows by what lies between them.
+            mallopt(M_TRIM_THRESHOLD, THRESHOLD_BYTES);
+            mallopt(M_TOP_PAD, 0);
+            mallopt(M_ARENA_MAX, 1);
         }
+    }
+}
+
+/// Gives back what is free at the end of glibc's heap. By itself it does so only when a large block is freed, so that what many
+/// small ones left stays. Other C libraries are left as they are.
+pub fn trim_heap() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: takes a number, locks the allocator itself and touches nothing that is in use.
+    unsafe {
+        nix::libc::malloc_trim(0);
     }
 }
 

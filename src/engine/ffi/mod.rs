@@ -14,7 +14,7 @@ mod quantize;
 
 #[cfg(target_os = "linux")]
 pub use allocator::back_pages;
-pub use allocator::steady_allocator;
+pub use allocator::{steady_allocator, trim_heap};
 pub use context::Context;
 pub use log::{last_error, listen, route_log_to_stderr};
 pub use model::{backend_names, description, n_ctx_train, quantization, system_info};

@@ -9,6 +9,7 @@ use super::formula;
 use super::found::{LimitedBy, Planned, Prediction};
 use super::narrow::{self, Grid};
 use super::task::{Budget, DeviceBudget, KvPair};
+use crate::engine::pages::trim_heap;
 use crate::engine::{ContextParams, EngineError, Model};
 use crate::machine::vitals::ProcessMemory;
 use crate::stats::float;
@@ -148,6 +149,9 @@ fn fits(prediction: &Prediction, planned: &Planned, budget: &Budget) -> bool {
 
 /// Private memory of this process now, in bytes; 0 where it is not accounted.
 fn private_bytes(process: Process) -> u64 {
-    let own = || ProcessMemory::of(std::process::id())?.data_bytes;
+    let own = || {
+        trim_heap(); // what an earlier context left there, the next one would find
+        ProcessMemory::of(std::process::id())?.data_bytes
+    };
     if process.is_accounted { own().unwrap_or(0) } else { 0 }
 }

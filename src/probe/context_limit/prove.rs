@@ -6,7 +6,7 @@ use memmap2::MmapMut;
 
 use super::found::{Failure, FailureKind, Fit, Probe, ProbeResult};
 use super::task::KvPair;
-use crate::engine::pages::Mappings;
+use crate::engine::pages::{Mappings, trim_heap};
 use crate::engine::{AbortHandle, ContextParams, EngineError, Model, Sampling, Session, Token};
 use crate::machine::vitals::ProcessMemory;
 use crate::profiles::clock::Clock;
@@ -58,6 +58,7 @@ impl<'a> Prover<'a> {
     }
 
     fn make(&self, kv: KvPair, n_ctx: u32, filling: Option<Filling<'_>>) -> Result<Fit, Failure> {
+        trim_heap(); // a context that failed leaves more in the heap than it needs
         let scratch = scratch(self.scratch_bytes)?;
         let mappings = Mappings::now();
         let mut fit = Fit { before: own_memory(), ..Fit::default() };

@@ -14,7 +14,7 @@ use super::narrow::{self, Grid};
 use super::predict::{Planner, Process};
 use super::prove::{Filling, Interrupted, Prover};
 use super::task::{CEILING, Proof, Task};
-use crate::engine::pages::steady_allocator;
+use crate::engine::pages::{steady_allocator, trim_heap};
 use crate::engine::{AbortHandle, ContextParams, Engine, EngineError, LoadProgress, Model, ModelParams, Token};
 use crate::machine::vitals::ProcessMemory;
 use crate::probe::kv_growth::{self, Means, Point};
@@ -231,9 +231,12 @@ impl<'a> Loaded<'a> {
         let scratch_bytes = begin();
         self.predict(open, scratch_bytes);
         self.cap();
-        for work in open.iter_mut() {
-            if self.task.proof != Proof::None && self.prove(work, scratch_bytes) == Err(Interrupted) {
-                return;
+        // First what should fit, of every type: a context that is refused leaves holes in the heap.
+        for most_probes in [1, usize::MAX] {
+            for work in open.iter_mut().filter(|_| self.task.proof != Proof::None) {
+                if self.prove(work, scratch_bytes, most_probes) == Err(Interrupted) {
+                    return;
+                }
             }
         }
         for work in open.iter().filter(|_| !self.around.abort.is_raised()) {
@@ -298,11 +301,14 @@ impl<'a> Loaded<'a> {
         }
     }
 
-    /// Probes until the limit is known.
-    fn prove(&self, work: &mut Work, scratch_bytes: u64) -> Result<(), Interrupted> {
+    /// Probes until the limit is known, or there are so many probes.
+    fn prove(&self, work: &mut Work, scratch_bytes: u64, most_probes: usize) -> Result<(), Interrupted> {
         let Some(prediction) = &work.sweep.prediction else { return Ok(()) };
         let predicted = prediction.max_context;
         while let Some(n_ctx) = self.weights.grid.next(predicted, &work.sweep.probes) {
+            if work.sweep.probes.len() >= most_probes {
+                break;
+            }
             (self.around.found)(Finding::Probing { sweep: work.place, n_ctx });
             let mut progress = |tokens| {
                 (self.around.found)(Finding::Filling { sweep: work.place, tokens, total: n_ctx });
@@ -354,5 +360,6 @@ pub fn known_limit(sweep: &Sweep) -> Option<u32> {
 
 /// Private memory of this process, in bytes; none where it is not accounted or the system does not tell.
 fn private_bytes(around: &Surroundings<'_>) -> Option<u64> {
+    trim_heap();
     if around.is_accounted { ProcessMemory::of(std::process::id())?.data_bytes } else { None }
 }
