@@ -22,6 +22,8 @@ const CURVE_POINTS: u32 = 24;
 pub struct Process {
     /// Private memory without weights and contexts, in bytes: program, vocabulary, threads' stacks, scratch of a computation.
     pub program_bytes: u64,
+    /// Bytes that making a planned context takes beyond what a real one takes besides its buffers.
+    pub planned_excess_bytes: i64,
     /// Whether this process's memory tells what contexts take beside their buffers.
     pub is_accounted: bool,
 }
@@ -106,7 +108,8 @@ impl Counts<'_> {
         let params = ContextParams { n_ctx, type_k: self.kv.k, type_v: self.kv.v, ..context.clone() };
         let before = private_bytes(process);
         let session = model.session(&params)?;
-        let beside_bytes = private_bytes(process).saturating_sub(before);
+        let taken = private_bytes(process).saturating_sub(before);
+        let beside_bytes = taken.saturating_add_signed(process.planned_excess_bytes.saturating_neg());
         let planned = Planned { n_ctx, memory: session.memory(), beside_bytes };
         self.made.borrow_mut().insert(n_ctx, planned.clone());
         Ok(planned)

@@ -13,7 +13,7 @@ use super::found::{Prediction, Sweep};
 use super::narrow::{self, Grid};
 use super::predict::{Planner, Process};
 use super::prove::{Filling, Interrupted, Prover};
-use super::task::{CEILING, Proof, Task};
+use super::task::{Proof, Task};
 use crate::engine::pages::{steady_allocator, trim_heap};
 use crate::engine::{AbortHandle, ContextParams, Engine, EngineError, LoadProgress, Model, ModelParams, Token};
 use crate::machine::vitals::ProcessMemory;
@@ -109,7 +109,7 @@ impl Weights {
         let threads = u64::from(task.context.n_threads.saturating_sub(1));
         let is_accounted = self.program_bytes > 0;
         let stacks = if is_accounted { threads * STACK_BYTES } else { 0 };
-        Process { program_bytes: self.program_bytes + stacks, is_accounted }
+        Process { program_bytes: self.program_bytes + stacks, is_accounted, planned_excess_bytes: 0 }
     }
 }
 
@@ -119,14 +119,12 @@ fn look(task: &Task, around: &Surroundings<'_>, open: &mut Vec<Work>) -> Result<
     let params = ModelParams { no_alloc: true, ..task.model.clone() };
     let model = around.engine.load(&params, Box::new(|_| ControlFlow::Continue(()))).map_err(|e| e.to_string())?;
     let program_bytes = private_bytes(around).unwrap_or(0);
-    let trained = model.info().n_ctx_train;
     (around.found)(Finding::Described { model: Box::new(model.info().clone()) });
-    let step = task.granularity;
-    let ceiling = task.ceiling.unwrap_or(CEILING.max(trained)).max(step);
+    let grid = task.grid(model.info().n_ctx_train);
     let mut weights = Weights {
         planned: model,
         planned_bytes: program_bytes.saturating_sub(before),
-        grid: Grid { step, ceiling },
+        grid,
         host_bytes: 0,
         repacked_bytes: 0,
         on_devices: false,
@@ -134,8 +132,12 @@ fn look(task: &Task, around: &Surroundings<'_>, open: &mut Vec<Work>) -> Result<
         too_large: None,
     };
     open.retain(|work| {
-        let params =
-            ContextParams { n_ctx: step, type_k: work.sweep.kv.k, type_v: work.sweep.kv.v, ..task.context.clone() };
+        let params = ContextParams {
+            n_ctx: grid.step,
+            type_k: work.sweep.kv.k,
+            type_v: work.sweep.kv.v,
+            ..task.context.clone()
+        };
         let counted = weights.planned.session(&params).map(|session| session.memory());
         match counted {
             Ok(memory) => {
@@ -229,7 +231,8 @@ impl<'a> Loaded<'a> {
         let begin = || self.begin_to_compute(first);
         begin(); // the first one starts the threads, which stay
         let scratch_bytes = begin();
-        self.predict(open, scratch_bytes);
+        let planned_excess_bytes = self.planned_excess(first).unwrap_or(0);
+        self.predict(open, scratch_bytes, planned_excess_bytes);
         self.cap();
         // First what should fit, of every type: a context that is refused leaves holes in the heap.
         for most_probes in [1, usize::MAX] {
@@ -246,11 +249,11 @@ impl<'a> Loaded<'a> {
 
     /// Predicts with the memory that this process takes when the prediction is over: counting needs some itself, which does
     /// not all come back.
-    fn predict(&self, open: &mut [Work], scratch_bytes: u64) {
+    fn predict(&self, open: &mut [Work], scratch_bytes: u64, planned_excess_bytes: i64) {
         const ATTEMPTS: u32 = 3;
         const SETTLED_BYTES: u64 = 128 << 10;
         for attempt in 1..=ATTEMPTS {
-            let process = self.process(scratch_bytes);
+            let process = Process { planned_excess_bytes, ..self.process(scratch_bytes) };
             let predicted = predict(self.task, self.around, self.weights, open, process);
             let drift = self.process(scratch_bytes).program_bytes.abs_diff(process.program_bytes);
             if drift <= SETTLED_BYTES || attempt == ATTEMPTS {
@@ -272,12 +275,31 @@ impl<'a> Loaded<'a> {
         private_bytes(self.around).map_or_else(Process::default, |own| Process {
             program_bytes: own.saturating_sub(self.weights_bytes + self.weights.planned_bytes) + scratch_bytes,
             is_accounted: true,
+            planned_excess_bytes: 0,
         })
     }
 
+    /// Bytes that making a planned context takes beyond what making a real one takes besides its buffers. llama.cpp really
+    /// allocates a recurrent state for a planned one, which would count twice. None where there is no such context.
+    fn planned_excess(&self, work: &Work) -> Option<i64> {
+        let kv = work.sweep.kv;
+        let params = ContextParams { type_k: kv.k, type_v: kv.v, ..self.task.context.clone() };
+        let taken = |model: &dyn Model, is_real: bool| -> Option<u64> {
+            drop(model.session(&params).ok()?); // the first one makes the heap larger
+            let before = private_bytes(self.around)?;
+            let session = model.session(&params).ok()?;
+            let all = private_bytes(self.around)?.saturating_sub(before);
+            let memory = session.memory();
+            let host = memory.buffers.iter().filter(|buffer| buffer.is_host && is_real);
+            Some(all.saturating_sub(host.map(|buffer| buffer.kv_bytes + buffer.compute_bytes).sum()))
+        };
+        let (planned, real) = (taken(&*self.weights.planned, false)?, taken(&*self.model, true)?);
+        Some(planned.cast_signed() - real.cast_signed())
+    }
+
     /// The hard cap: what the budget leaves when the mapped weights are taken off, and the planned model besides, which a user
-    /// of the context does not have. Weights and contexts on devices are limited
-    /// by the device itself, and their drivers map more than they use.
+    /// of the context does not have. Weights and contexts on devices are limited by the device itself, and their drivers map
+    /// more than they use.
     fn cap(&self) {
         let weights = self.weights;
         if weights.on_devices || !self.around.is_accounted {
