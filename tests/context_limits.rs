@@ -18,11 +18,16 @@ fn types() -> [&'static str; 3] {
 }
 
 fn check(kind: &str) {
+    check_on(1, kind);
+}
+
+fn check_on(threads: u32, kind: &str) {
     let folder = tempfile::tempdir().unwrap();
     let model = shapes::write(folder.path(), kind);
     for budget in BUDGETS {
-        let found =
-            sweeps::run(&sweeps::task(&model, &types(), budget, Proof::Alloc), PathBuf::from(sweeps::SWEETSPOT));
+        let mut task = sweeps::task(&model, &types(), budget, Proof::Alloc);
+        task.context.n_threads = threads;
+        let found = sweeps::run(&task, PathBuf::from(sweeps::SWEETSPOT));
         assert_eq!((found.failure.as_deref(), found.deaths), (None, 0), "{:?}", found.log_tail);
         assert_eq!(found.load_seconds.len(), 1, "the model is loaded once for all types");
         for sweep in &found.sweeps {
@@ -57,6 +62,11 @@ fn is_proved(kind: &str, budget: u64, sweep: &Sweep) {
 #[test]
 fn with_grouped_heads_the_predicted_limit_is_the_proved_one() {
     check("dense");
+}
+
+#[test]
+fn with_several_threads_their_stacks_are_counted() {
+    check_on(3, "dense");
 }
 
 #[test]

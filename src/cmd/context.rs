@@ -37,7 +37,7 @@ pub struct Args {
     /// Types of the KV cache; `q8_0/q4_0` has keys and values of different types
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "f16,q8_0,q4_0")]
     kv_types: Vec<KvPair>,
-    /// Memory that model and context may take, such as 6G (10^9), 6GiB or 512M [default: what is free, less a reserve]
+    /// Memory that model and context may take, such as 6G (10^9), 6GiB or 512M [default: limits.max_memory_gb of the configuration, else what is free, less a reserve]
     #[arg(long, value_name = "SIZE", value_parser = budget::size, allow_hyphen_values = true)]
     budget: Option<u64>,
     /// Step of the search in tokens, rounded up to a multiple of 256
@@ -53,7 +53,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..))]
     fill_seconds: u32,
     /// Tokens up to which the cache's growth is measured; 0: not at all
-    #[arg(long, value_name = "N", default_value_t = 4096)]
+    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(0..=1 << 30))]
     grow_to: u32,
     /// Seconds after which that stops, for each type of the KV cache
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
@@ -142,10 +142,14 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         task: Task { sweeps: found.sweeps, ..task },
         tokens_per_request: args.tokens_per_request,
         beyond_training: args.beyond_training,
+        load_seconds: found.load_seconds,
         interrupted: found.interrupted,
         notes: found.notes.into_iter().chain(found.failure).collect(),
     };
-    show(&args, &ContextReport::of(&facts), &folder)?;
+    match show(&args, &ContextReport::of(&facts), &folder) {
+        Err(error) if exit == Exit::Interrupted => crate::say!("sweetspot: {error:#}"),
+        shown => shown?,
+    }
     Ok(exit)
 }
 

@@ -113,12 +113,14 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     let found = models::find(&args.models.iter().map(|model| file(model)).collect::<anyhow::Result<Vec<_>>>()?)?;
     let reference = args.reference.as_deref().map(reference).transpose()?;
     let asks = args.set.is_some() || !args.prompts.is_empty() || (reference.is_none() && !args.caches_differ());
-    let config = super::questions::configuration(args.config.as_deref())?.quality;
+    let config = super::questions::configuration(args.config.as_deref())?;
+    let configured_bytes = config.limits.max_memory_bytes();
+    let config = config.quality;
     let prompts = if args.prompts.is_empty() { &config.prompts } else { &args.prompts };
     let source = super::questions::source(args.set.or(config.set), prompts)?;
     let ask = asks.then_some(Ask { source, config });
     let text = super::questions::text("--text", args.text.as_deref())?;
-    let given_bytes = super::run::max_memory_bytes(args.max_memory_gb)?;
+    let given_bytes = super::run::max_memory_bytes(args.max_memory_gb)?.or(configured_bytes);
     let free_bytes = Some(crate::machine::memory::available_bytes()).filter(|&bytes| bytes > 0);
     let log = LogPlace::new(args.log.clone()).context("no place for the worker's log; name a file with --log")?;
     let workers = Workers {

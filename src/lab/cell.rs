@@ -160,7 +160,8 @@ impl Record {
 
     fn skip_all(&mut self, names: &[ProfileName], reason: &str) {
         for &name in names {
-            self.add(ProfileOutcome::without_samples(name, Status::Skipped, reason));
+            let samples = self.take_partial(name);
+            self.add(ProfileOutcome { samples, ..ProfileOutcome::without_samples(name, Status::Skipped, reason) });
         }
     }
 

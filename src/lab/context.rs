@@ -60,11 +60,19 @@ pub async fn run(
         let order = Sweeping { version: VERSION, engine: engine.clone(), task };
         state.doing = Doing::Nothing;
         let mut on_event = |event: &Event| state.hear(event, console);
-        let ending = process::run(&order, options, cancel, &mut on_event).await?;
+        let ending = match process::run(&order, options, cancel, &mut on_event).await {
+            Ok(ending) => ending,
+            Err(error) if state.found.deaths == 0 => return Err(error),
+            Err(error) => {
+                // what earlier workers found is not lost
+                state.found.failure = Some(format!("no further worker: {error}"));
+                break;
+            }
+        };
         if !state.goes_on(&ending) || *cancel.borrow() {
             break;
         }
-        console.note(&format!("the worker died ({}); the sweep goes on below that context", ending.reason()));
+        console.note(&format!("the worker died ({}); the sweep goes on with another", ending.reason()));
     }
     state.found.interrupted = *cancel.borrow();
     state.explain_unfinished(task);
@@ -82,7 +90,6 @@ enum Doing {
 struct State {
     found: Found,
     doing: Doing,
-    is_loaded: bool,
 }
 
 impl State {
@@ -98,16 +105,14 @@ impl State {
             interrupted: false,
             log_tail: Vec::new(),
         };
-        Self { found, doing: Doing::Nothing, is_loaded: false }
+        Self { found, doing: Doing::Nothing }
     }
 
     fn hear(&mut self, event: &Event, console: &mut Console) {
         match event {
             Event::Engine { info } => self.found.engine = Some(info.clone()),
-            Event::Ready { .. } => self.is_loaded = false,
             Event::Loading { percent } => console.loading(*percent),
             Event::Loaded { model, seconds } => {
-                self.is_loaded = true;
                 self.found.load_seconds.push(*seconds);
                 self.found.model = Some((**model).clone());
                 console.step("counting", 0, 0, "");
@@ -184,6 +189,11 @@ impl State {
         let reason = ending.reason();
         self.found.log_tail.clone_from(&ending.log_tail);
         match doing {
+            // one that could still say why is not dead of memory: a damaged file, a mistake in this program
+            _ if ending.load_failure.is_some() => {
+                self.found.failure = Some(reason);
+                return false;
+            }
             Doing::Nothing => {
                 self.found.failure = Some(reason);
                 return false;

@@ -46,17 +46,18 @@ pub fn budget(given: Option<u64>, limits: &LimitsConfig, free: &Free<'_>) -> Bud
         }
     };
     let bound = if let BudgetSource::Free { .. } = source { u64::MAX } else { host_bytes };
-    let gpus = free.devices.iter().filter(|device| device.kind == "gpu");
-    let devices: Vec<DeviceBudget> = gpus.enumerate().map(|(place, gpu)| device(place, gpu, free.gpus)).collect();
+    let gpus = free.devices.iter().filter(|device| device.kind == "gpu" || device.kind == "igpu");
+    let devices: Vec<DeviceBudget> = gpus.map(|gpu| device(gpu, free.gpus)).collect();
     let budget = Budget { host_bytes, source, devices };
     let together: u64 = budget.devices.iter().map(|device| device.allowed_bytes).sum();
     // the bound holds for all devices together
     if together > bound { budget.of(bound, true) } else { budget }
 }
 
-fn device(place: usize, device: &DeviceInfo, gpus: &[Gpu]) -> DeviceBudget {
-    // The driver's numbers count for NVIDIA's devices, which both list in the same order unless somebody hides some of them.
-    let by_driver = gpus.get(place).filter(|_| device.name.starts_with("CUDA")).and_then(|gpu| gpu.memory_free_bytes);
+fn device(device: &DeviceInfo, gpus: &[Gpu]) -> DeviceBudget {
+    // Backend and driver may count devices in different orders: only a name that stands once says which one is meant.
+    let mut same: Vec<&Gpu> = gpus.iter().filter(|gpu| gpu.name == device.description).collect();
+    let by_driver = if same.len() == 1 { same.pop().and_then(|gpu| gpu.memory_free_bytes) } else { None };
     let free_bytes = by_driver.map_or(device.memory_free_bytes, |bytes| bytes.min(device.memory_free_bytes));
     let reserve = LEAST_DEVICE_RESERVE_BYTES.max(device.memory_total_bytes / DEVICE_RESERVE_SHARE);
     DeviceBudget {
@@ -89,7 +90,7 @@ mod tests {
     fn gpu(name: &str, total: u64, free: u64) -> DeviceInfo {
         DeviceInfo {
             name: name.into(),
-            description: "a GPU".into(),
+            description: format!("a GPU of {name}"),
             kind: "gpu".into(),
             memory_total_bytes: total,
             memory_free_bytes: free,
@@ -122,13 +123,17 @@ mod tests {
     #[test]
     fn a_gpu_gives_what_is_free_on_it_by_backend_and_driver_less_a_reserve() {
         let devices = [gpu("CUDA0", 24_000_000_000, 23_000_000_000), gpu("Vulkan1", 8_000_000_000, 7_000_000_000)];
-        let driver = Gpu { memory_free_bytes: Some(15_000_000_000), ..Gpu::default() };
-        let gpus = [driver.clone(), driver];
+        let driver = |name: &str, free| Gpu {
+            name: format!("a GPU of {name}"),
+            memory_free_bytes: Some(free),
+            ..Gpu::default()
+        };
+        let gpus = [driver("CUDA0", 15_000_000_000), driver("Vulkan1", 3), driver("Vulkan1", 4)];
         let free = Free { devices: &devices, gpus: &gpus, ..FREE };
         let found = budget(None, &LimitsConfig::default(), &free).devices;
         assert_eq!(found[0].free_bytes, 15_000_000_000, "another program has the rest");
         assert_eq!(found[0].allowed_bytes, 15_000_000_000 - 480_000_000);
-        assert_eq!(found[1].free_bytes, 7_000_000_000, "the driver's list is not about other backends");
+        assert_eq!(found[1].free_bytes, 7_000_000_000, "two of that name: nobody knows which");
         assert_eq!(found[1].allowed_bytes, 7_000_000_000 - 256_000_000);
     }
 

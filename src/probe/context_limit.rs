@@ -12,6 +12,7 @@ pub mod predict;
 mod prove;
 pub mod sweep;
 pub mod task;
+mod weights;
 
 pub use finding::Finding;
 pub use found::{Failure, FailureKind, Fit, LimitedBy, Planned, Prediction, Probe, ProbeResult, Sweep};

@@ -1,6 +1,5 @@
 //! How a KV cache grows and what it costs as it fills: a context is filled in steps, and at each its bytes, the process's
 //! memory and the speeds are taken.
-
 //!
 //! Runs in a worker, on the measuring thread. Left out on purpose: whose text it is and what the numbers mean for a person.
 

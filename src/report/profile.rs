@@ -110,6 +110,10 @@ impl ProfileView {
             // what it had measured before it failed does not make it pass
             (view.status, view.rating) = (ProfileStatus::Error, Some(Rating::Failed));
         }
+        if outcome.status == Status::Skipped {
+            // what it had measured before somebody stopped it is no verdict
+            (view.status, view.rating) = (ProfileStatus::Skipped, None);
+        }
         view
     }
 

@@ -25,6 +25,9 @@ pub(super) fn leave_no_core() -> io::Result<()> {
     Ok(setrlimit(Resource::RLIMIT_CORE, 0, 0)?)
 }
 
+/// Whether [`cap_memory`] really caps.
+pub(super) const CAPS_MEMORY: bool = true;
+
 /// Caps what this process may allocate for itself; mapped files do not count.
 pub(super) fn cap_memory(bytes: u64) -> io::Result<()> {
     let (_, most) = getrlimit(Resource::RLIMIT_DATA)?;

@@ -24,6 +24,9 @@ pub(super) mod limits {
         Ok(())
     }
 
+    /// Whether [`cap_memory`] really caps.
+    pub(in crate::worker) const CAPS_MEMORY: bool = false;
+
     /// Not capped; the line goes to the log.
     pub(in crate::worker) fn cap_memory(bytes: u64) -> io::Result<()> {
         note(&format!("this system cannot limit the memory of one process: the cap of {bytes} bytes is not enforced"));

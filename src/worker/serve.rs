@@ -97,7 +97,13 @@ fn sweep(sweeping: &Sweeping, output: &Output, abort: &AbortHandle) -> Exit {
             loaded: &|model, seconds| {
                 output.send(&Event::Loaded { model: Box::new(model.info().clone()), seconds });
             },
-            cap: &|bytes| limits::cap_memory(bytes).map_err(|error| error.to_string()),
+            cap: &|bytes| {
+                if limits::CAPS_MEMORY {
+                    limits::cap_memory(bytes).map_err(|error| error.to_string())
+                } else {
+                    Err("this system cannot limit the memory of one process".to_owned())
+                }
+            },
             found: &|finding| output.send(&Event::Context { finding: Box::new(finding) }),
         };
         context_limit::sweep::run(&sweeping.task, &around)

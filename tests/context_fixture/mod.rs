@@ -201,6 +201,7 @@ pub fn facts(sweeps: Vec<Sweep>) -> Facts {
         },
         tokens_per_request: 512,
         beyond_training: false,
+        load_seconds: vec![1.5],
         interrupted: false,
         notes: vec![],
     }

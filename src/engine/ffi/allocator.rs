@@ -2,7 +2,9 @@
 //!
 //! Left out on purpose: which pages; that is [`crate::engine::pages`]'.
 
+#[cfg(target_os = "linux")]
 use std::io;
+#[cfg(target_os = "linux")]
 use std::ops::Range;
 
 /// Makes the private memory of this process a function of what is allocated in it: glibc gives every block of at least 128 KiB a

@@ -10,7 +10,7 @@ use super::found::{LimitedBy, Planned, Prediction};
 use super::narrow::{self, Grid};
 use super::task::{Budget, DeviceBudget, KvPair};
 use crate::engine::pages::trim_heap;
-use crate::engine::{ContextParams, EngineError, Model};
+use crate::engine::{BufferUse, ContextParams, EngineError, Model};
 use crate::machine::vitals::ProcessMemory;
 use crate::stats::float;
 
@@ -122,12 +122,10 @@ impl Counts<'_> {
 
     /// Bytes of KV cache for one token more, between the limit and twice as much: sliding windows are full there.
     fn slope(&self, max_context: u32) -> Result<f64, EngineError> {
-        let grid = self.planner.grid;
-        let high = grid.floor(u64::from(max_context).max(64 * u64::from(grid.step)));
-        let low = grid.floor(u64::from(high) / 2);
-        if low == 0 || low == high {
-            return Ok(0.0);
-        }
+        // whatever the search's end is: counting takes no memory
+        let step = self.planner.grid.step;
+        let high = (max_context / step).max(64) * step;
+        let low = high / step / 2 * step;
         let bytes = self.at(high)?.memory.kv_bytes().saturating_sub(self.at(low)?.memory.kv_bytes());
         Ok(float(bytes) / f64::from(high - low))
     }
@@ -144,10 +142,14 @@ impl Counts<'_> {
     }
 }
 
-/// Whether a planned context fits main memory and every device.
-fn fits(prediction: &Prediction, planned: &Planned, budget: &Budget) -> bool {
+/// Whether a planned context fits main memory and every device; a device without a budget holds nothing.
+pub(super) fn fits(prediction: &Prediction, planned: &Planned, budget: &Budget) -> bool {
     let has_room = |device: &DeviceBudget| Prediction::device_bytes(planned, &device.name) <= device.allowed_bytes;
-    prediction.host_bytes(planned) <= budget.host_bytes && budget.devices.iter().all(has_room)
+    let is_known =
+        |buffer: &BufferUse| buffer.is_host || budget.devices.iter().any(|device| device.name == buffer.device);
+    prediction.host_bytes(planned) <= budget.host_bytes
+        && budget.devices.iter().all(has_room)
+        && planned.memory.buffers.iter().all(is_known)
 }
 
 /// Private memory of this process now, in bytes; 0 where it is not accounted.

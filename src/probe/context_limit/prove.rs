@@ -92,6 +92,10 @@ impl<'a> Prover<'a> {
     fn fill(&self, session: &mut dyn Session, filling: &mut Filling<'_>, fit: &mut Fit) -> Result<(), Failure> {
         let started = self.clock.now();
         let n_prompt = session.n_ctx().saturating_sub(GENERATED);
+        if filling.text.is_empty() {
+            let reason = "the model has no tokens for any text".to_owned();
+            return Err(Failure { kind: FailureKind::DecodeFailed, reason });
+        }
         let mut text = filling.text.iter().copied().cycle();
         while session.n_past() < n_prompt {
             if self.clock.now().saturating_sub(started) > filling.limit {

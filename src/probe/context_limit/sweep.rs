@@ -5,22 +5,21 @@
 //! vocabulary and threads take memory, too. The model that is only planned stays to the end: if it went, its vocabulary would
 //! leave holes in the heap that later contexts find or not. What it takes is known and left out of the cap.
 
-use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::finding::Finding;
-use super::found::{Prediction, Sweep};
-use super::narrow::{self, Grid};
-use super::predict::{Planner, Process};
+use super::found::{Failure, FailureKind, Planned, Prediction, Probe, ProbeResult, Sweep};
+use super::narrow;
+use super::predict::{Planner, Process, fits};
 use super::prove::{Filling, Interrupted, Prover};
 use super::task::{Proof, Task};
+use super::weights::{Weights, look};
 use crate::engine::pages::{steady_allocator, trim_heap};
-use crate::engine::{AbortHandle, ContextParams, Engine, EngineError, LoadProgress, Model, ModelParams, Token};
+use crate::engine::{AbortHandle, ContextParams, Engine, EngineError, LoadProgress, Model, Token};
 use crate::machine::vitals::ProcessMemory;
 use crate::probe::kv_growth::{self, Means, Point};
 use crate::profiles::clock::Clock;
 use crate::profiles::long_context::text;
-use crate::stats::gigabytes;
 
 /// Tokens of prose and records that contexts are filled with, over and over.
 const FILL_TOKENS: usize = 32 << 10;
@@ -53,11 +52,13 @@ pub fn run(task: &Task, around: &Surroundings<'_>) -> Result<(), String> {
     steady_allocator();
     let mut open: Vec<Work> = (0..).zip(&task.sweeps).map(|(place, sweep)| Work::new(place, sweep)).collect();
     let weights = look(task, around, &mut open)?;
-    let predicted_only = task.proof == Proof::None && task.growth.is_none();
-    if predicted_only || weights.too_large.is_some() {
-        let predicted = predict(task, around, &weights, &open, weights.estimated(task));
-        tell(around, &mut open, predicted);
+    if open.is_empty() {
+        return Ok(());
     }
+    // told before anything is loaded, which may take minutes or fail; what is loaded then refines it
+    let predicted = predict(task, around, &weights, &open, weights.estimated(task));
+    let predicted_only = task.proof == Proof::None && task.growth.is_none();
+    tell(around, &mut open, predicted, predicted_only || weights.too_large.is_some());
     if let Some(reason) = &weights.too_large {
         for work in &open {
             (around.found)(Finding::Unfinished { sweep: work.place, reason: reason.clone() });
@@ -72,107 +73,15 @@ pub fn run(task: &Task, around: &Surroundings<'_>) -> Result<(), String> {
 }
 
 /// One type of the KV cache that is being worked on.
-struct Work {
-    place: usize,
-    sweep: Sweep,
+pub(super) struct Work {
+    pub(super) place: usize,
+    pub(super) sweep: Sweep,
 }
 
 impl Work {
     fn new(place: usize, sweep: &Sweep) -> Self {
         Self { place, sweep: sweep.clone() }
     }
-}
-
-/// What is known before anything is loaded.
-struct Weights {
-    /// The model that is only planned.
-    planned: Box<dyn Model>,
-    /// Bytes of this process's private memory that it takes, mostly for its vocabulary.
-    planned_bytes: u64,
-    grid: Grid,
-    /// Bytes of main memory that the file's weights take, mapped or read.
-    host_bytes: u64,
-    /// Bytes of those that ggml copies in this CPU's order.
-    repacked_bytes: u64,
-    /// Whether anything lies on a device.
-    on_devices: bool,
-    /// Private memory with the planned model and nothing else: program and vocabulary, in bytes.
-    program_bytes: u64,
-    /// Why no context can be had, where the weights alone are more than the budget.
-    too_large: Option<String>,
-}
-
-impl Weights {
-    /// The process as it will be with the real model: the threads that compute are not there yet.
-    fn estimated(&self, task: &Task) -> Process {
-        const STACK_BYTES: u64 = 8 << 20; // glibc's default, where no limit says otherwise
-        let threads = u64::from(task.context.n_threads.saturating_sub(1));
-        let is_accounted = self.program_bytes > 0;
-        let stacks = if is_accounted { threads * STACK_BYTES } else { 0 };
-        Process { program_bytes: self.program_bytes + stacks, is_accounted, planned_excess_bytes: 0 }
-    }
-}
-
-/// Looks at the model without loading it: which types of the KV cache can be had, and what the weights take.
-fn look(task: &Task, around: &Surroundings<'_>, open: &mut Vec<Work>) -> Result<Weights, String> {
-    let before = private_bytes(around).unwrap_or(0);
-    let params = ModelParams { no_alloc: true, ..task.model.clone() };
-    let model = around.engine.load(&params, Box::new(|_| ControlFlow::Continue(()))).map_err(|e| e.to_string())?;
-    let program_bytes = private_bytes(around).unwrap_or(0);
-    (around.found)(Finding::Described { model: Box::new(model.info().clone()) });
-    let grid = task.grid(model.info().n_ctx_train);
-    let mut weights = Weights {
-        planned: model,
-        planned_bytes: program_bytes.saturating_sub(before),
-        grid,
-        host_bytes: 0,
-        repacked_bytes: 0,
-        on_devices: false,
-        program_bytes,
-        too_large: None,
-    };
-    open.retain(|work| {
-        let params = ContextParams {
-            n_ctx: grid.step,
-            type_k: work.sweep.kv.k,
-            type_v: work.sweep.kv.v,
-            ..task.context.clone()
-        };
-        let counted = weights.planned.session(&params).map(|session| session.memory());
-        match counted {
-            Ok(memory) => {
-                let host = memory.buffers.iter().filter(|buffer| buffer.is_host);
-                weights.host_bytes = host.map(|buffer| buffer.weights_bytes).sum();
-                weights.on_devices = memory.buffers.iter().any(|buffer| !buffer.is_host);
-                weights.repacked_bytes = memory.repacked_bytes();
-                let again = if task.model.use_mmap { weights.repacked_bytes } else { 0 };
-                let needed = weights.host_bytes + again;
-                weights.too_large = (needed > task.budget.host_bytes).then(|| too_large(task, needed, again));
-                true
-            }
-            Err(error) => {
-                let reason = match error {
-                    EngineError::ContextNotCreated { reason, .. } => reason,
-                    other => other.to_string(),
-                };
-                (around.found)(Finding::Impossible { sweep: work.place, reason });
-                false
-            }
-        }
-    });
-    Ok(weights)
-}
-
-fn too_large(task: &Task, needed: u64, again: u64) -> String {
-    let repacked = match again {
-        0 => String::new(),
-        bytes => format!(" ({:.2} GB of them twice, because this CPU wants them in another order)", gigabytes(bytes)),
-    };
-    format!(
-        "the weights alone take {:.2} GB{repacked}, the budget is {:.2} GB",
-        gigabytes(needed),
-        gigabytes(task.budget.host_bytes)
-    )
 }
 
 /// Predicts what is not predicted yet; gives the predictions by their places in `open`.
@@ -187,13 +96,13 @@ fn predict(task: &Task, around: &Surroundings<'_>, weights: &Weights, open: &[Wo
 /// Predictions by the places of their types.
 type Predicted = Vec<(usize, Result<Prediction, EngineError>)>;
 
-/// Keeps and tells predictions.
-fn tell(around: &Surroundings<'_>, open: &mut [Work], predicted: Predicted) {
+/// Tells predictions, and keeps them where they are final.
+fn tell(around: &Surroundings<'_>, open: &mut [Work], predicted: Predicted, are_final: bool) {
     for (at, prediction) in predicted {
         let work = &mut open[at];
         (around.found)(match prediction {
             Ok(prediction) => {
-                work.sweep.prediction = Some(prediction.clone());
+                work.sweep.prediction = are_final.then(|| prediction.clone());
                 Finding::Predicted { sweep: work.place, prediction: Box::new(prediction) }
             }
             Err(error) => Finding::Unfinished { sweep: work.place, reason: error.to_string() },
@@ -233,11 +142,11 @@ impl<'a> Loaded<'a> {
         let scratch_bytes = begin();
         let planned_excess_bytes = self.planned_excess(first).unwrap_or(0);
         self.predict(open, scratch_bytes, planned_excess_bytes);
-        self.cap();
+        let is_capped = self.cap();
         // First what should fit, of every type: a context that is refused leaves holes in the heap.
         for most_probes in [1, usize::MAX] {
             for work in open.iter_mut().filter(|_| self.task.proof != Proof::None) {
-                if self.prove(work, scratch_bytes, most_probes) == Err(Interrupted) {
+                if self.prove(work, scratch_bytes, is_capped, most_probes) == Err(Interrupted) {
                     return;
                 }
             }
@@ -257,7 +166,7 @@ impl<'a> Loaded<'a> {
             let predicted = predict(self.task, self.around, self.weights, open, process);
             let drift = self.process(scratch_bytes).program_bytes.abs_diff(process.program_bytes);
             if drift <= SETTLED_BYTES || attempt == ATTEMPTS {
-                tell(self.around, open, predicted);
+                tell(self.around, open, predicted, true);
                 break;
             }
         }
@@ -272,6 +181,12 @@ impl<'a> Loaded<'a> {
 
     /// Memory of this process besides weights and context, the scratch memory of a computation included.
     fn process(&self, scratch_bytes: u64) -> Process {
+        if self.weights.on_devices {
+            // a GPU's driver maps far more than it uses
+            let resident = ProcessMemory::of(std::process::id()).and_then(|memory| memory.rss_anon_bytes);
+            let program_bytes = resident.unwrap_or(0).saturating_sub(self.weights_bytes);
+            return Process { program_bytes, ..Process::default() };
+        }
         private_bytes(self.around).map_or_else(Process::default, |own| Process {
             program_bytes: own.saturating_sub(self.weights_bytes + self.weights.planned_bytes) + scratch_bytes,
             is_accounted: true,
@@ -299,17 +214,24 @@ impl<'a> Loaded<'a> {
 
     /// The hard cap: what the budget leaves when the mapped weights are taken off, and the planned model besides, which a user
     /// of the context does not have. Weights and contexts on devices are limited by the device itself, and their drivers map
-    /// more than they use.
-    fn cap(&self) {
+    /// more than they use; false where there is no cap.
+    fn cap(&self) -> bool {
         let weights = self.weights;
-        if weights.on_devices || !self.around.is_accounted {
-            return;
+        if !self.around.is_accounted {
+            return true; // a scripted engine's own limit
         }
-        let mapped = if self.task.model.use_mmap { weights.host_bytes } else { 0 };
-        let cap = self.task.budget.host_bytes.saturating_sub(mapped) + weights.planned_bytes;
-        if let Err(reason) = (self.around.cap)(cap) {
-            (self.around.found)(Finding::Note { text: format!("no hard cap on the worker's memory: {reason}") });
+        let capped = if weights.on_devices {
+            Err("its model lies on a GPU".to_owned())
+        } else {
+            let mapped = if self.task.model.use_mmap { weights.host_bytes } else { 0 };
+            (self.around.cap)(self.task.budget.host_bytes.saturating_sub(mapped) + weights.planned_bytes)
+        };
+        if let Err(reason) = &capped {
+            let text =
+                format!("the worker's memory is not capped ({reason}): contexts above the budget are refused by count");
+            (self.around.found)(Finding::Note { text });
         }
+        capped.is_ok()
     }
 
     fn prover(&self, scratch_bytes: u64) -> Prover<'_> {
@@ -324,12 +246,24 @@ impl<'a> Loaded<'a> {
     }
 
     /// Probes until the limit is known, or there are so many probes.
-    fn prove(&self, work: &mut Work, scratch_bytes: u64, most_probes: usize) -> Result<(), Interrupted> {
-        let Some(prediction) = &work.sweep.prediction else { return Ok(()) };
-        let predicted = prediction.max_context;
-        while let Some(n_ctx) = self.weights.grid.next(predicted, &work.sweep.probes) {
+    fn prove(
+        &self,
+        work: &mut Work,
+        scratch_bytes: u64,
+        is_capped: bool,
+        most_probes: usize,
+    ) -> Result<(), Interrupted> {
+        let Some(prediction) = work.sweep.prediction.clone() else { return Ok(()) };
+        while let Some(n_ctx) = self.weights.grid.next(prediction.max_context, &work.sweep.probes) {
             if work.sweep.probes.len() >= most_probes {
                 break;
+            }
+            if !is_capped && let Some(reason) = self.exceeded(&prediction, work, n_ctx) {
+                let result = ProbeResult::Failed(Failure { kind: FailureKind::Refused, reason });
+                let probe = Probe { n_ctx, result, seconds: 0.0 };
+                work.sweep.probes.push(probe.clone());
+                (self.around.found)(Finding::Probed { sweep: work.place, probe });
+                continue;
             }
             (self.around.found)(Finding::Probing { sweep: work.place, n_ctx });
             let mut progress = |tokens| {
@@ -345,6 +279,15 @@ impl<'a> Loaded<'a> {
             (self.around.found)(Finding::Probed { sweep: work.place, probe });
         }
         Ok(())
+    }
+
+    /// Why a context is refused where no cap of the system refuses it: by count it is more than the budget.
+    fn exceeded(&self, prediction: &Prediction, work: &Work, n_ctx: u32) -> Option<String> {
+        let (type_k, type_v) = (work.sweep.kv.k, work.sweep.kv.v);
+        let params = ContextParams { n_ctx, type_k, type_v, ..self.task.context.clone() };
+        let memory = self.weights.planned.session(&params).ok()?.memory();
+        let planned = Planned { n_ctx, memory, beside_bytes: prediction.at_max.beside_bytes };
+        (!fits(prediction, &planned, &self.task.budget)).then(|| "by count it is more than the budget".to_owned())
     }
 
     /// Fills a context step by step, no larger than the limit.
@@ -381,7 +324,7 @@ pub fn known_limit(sweep: &Sweep) -> Option<u32> {
 }
 
 /// Private memory of this process, in bytes; none where it is not accounted or the system does not tell.
-fn private_bytes(around: &Surroundings<'_>) -> Option<u64> {
+pub(super) fn private_bytes(around: &Surroundings<'_>) -> Option<u64> {
     trim_heap();
     if around.is_accounted { ProcessMemory::of(std::process::id())?.data_bytes } else { None }
 }

@@ -153,13 +153,16 @@ impl Task {
     /// The contexts that are searched, for a model that was trained for so many tokens.
     #[must_use]
     pub fn grid(&self, n_ctx_train: u32) -> Grid {
-        let ceiling = self.ceiling.unwrap_or_else(|| CEILING.max(n_ctx_train));
+        let ceiling = self.ceiling.unwrap_or_else(|| CEILING.max(n_ctx_train)).min(LARGEST);
         Grid { step: self.granularity, ceiling: ceiling.max(self.granularity) }
     }
 }
 
 /// llama.cpp rounds a context's size up to a multiple of this many tokens (`llama_context`'s constructor).
 pub const GRANULE: u32 = 256;
+
+/// No context is larger: a file may claim anything.
+const LARGEST: u32 = 1 << 30;
 
 /// The search ends here, unless the model was trained for more: where memory is no limit, a number must be.
 pub const CEILING: u32 = 1 << 20;

@@ -1,6 +1,7 @@
 //! What a growth says of depths that were not measured: lines through its points, with the error at points held out.
 //!
-//! - KV bytes in use: a line in the tokens; its slope is the bytes that a token takes.
+//! - KV bytes in use: a line in the tokens, through the second half of the points, where sliding windows are full; its slope
+//!   is the bytes that a token takes.
 //! - Time of a token of the prompt: a line in its depth, a + b·d, because attention reads every token before it and all else
 //!   costs the same for each. n tokens from an empty cache therefore take T(n) = a·n + b·n²/2.
 //! - Time of a generated token: a line in its depth, for the same reason.
@@ -43,8 +44,13 @@ impl Trends {
         let points = &growth.points;
         let of =
             |point: fn(&Point) -> Option<trend::Point>| Trend::of(&points.iter().filter_map(point).collect::<Vec<_>>());
+        // A sliding window takes more of the first tokens than of those after it is full: the line is the second half's.
+        let last = points.last().map_or(0, |point| point.tokens);
+        let kv_points: Vec<_> =
+            points.iter().map(|p| trend::Point::new(f64::from(p.tokens), float(p.kv_used_bytes))).collect();
+        let late: Vec<_> = kv_points.iter().copied().filter(|point| 2.0 * point.x >= f64::from(last)).collect();
         Self {
-            kv_bytes: of(|p| Some(trend::Point::new(f64::from(p.tokens), float(p.kv_used_bytes)))),
+            kv_bytes: Trend::of(&late).or_else(|| Trend::of(&kv_points)),
             prefill_ns_per_token: of(prefill_ns_per_token),
             gen_ns_per_token: of(gen_ns_per_token),
             measured_tokens: points.last().map_or(0, |point| point.tokens),

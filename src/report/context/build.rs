@@ -57,6 +57,7 @@ fn metadata(facts: &Facts) -> Metadata {
         program: format!("sweetspot {} ({})", facts.program.version, facts.program.revision),
         arguments: facts.arguments.clone(),
         interrupted: facts.interrupted,
+        load_seconds: facts.load_seconds.clone(),
         notes: facts.notes.clone(),
         machine: facts.machine.clone(),
     }
@@ -82,7 +83,9 @@ fn sweep_report(sweep: &Sweep, facts: &Facts, n_ctx_train: Option<u32>) -> Sweep
     let is_finished = sweep.unfinished.is_none();
     let difference = |predicted: u32, proved: u32| i64::from(proved) - i64::from(predicted);
     let fit = largest_fit(sweep);
-    let max_context = proved.or(predicted).filter(|tokens| *tokens > 0);
+    // a prediction that was tried and failed is none
+    let untried = predicted.filter(|_| sweep.failed().is_none());
+    let max_context = proved.or(untried).filter(|tokens| *tokens > 0);
     let safe = max_context.and_then(safe_context);
     let bound = n_ctx_train.filter(|_| !facts.beyond_training).unwrap_or(u32::MAX);
     // of a very small context there is no safe part: then it is the whole that is handed over
@@ -114,6 +117,7 @@ fn sweep_report(sweep: &Sweep, facts: &Facts, n_ctx_train: Option<u32>) -> Sweep
         failure_reason: sweep.failed().map(|(_, failure)| failure.reason.clone()),
         unfinished: sweep.unfinished.clone(),
         fill_ended: fit.and_then(|fit| fit.fill_ended.clone()),
+        pages_touched: fit.is_some_and(|fit| fit.pages_touched),
         n_ctx_train,
         beyond_training: max_context.zip(n_ctx_train).is_some_and(|(max, trained)| max > trained),
         max_context,

@@ -47,6 +47,8 @@ const SWEEPS: &[(&str, OfSweep)] = &[
     ("max_context_48gb", |_, s| text(with_budget(s, 48))),
     ("impossible", |_, s| s.impossible.clone().unwrap_or_default()),
     ("unfinished", |_, s| s.unfinished.clone().unwrap_or_default()),
+    ("growth_measured_tokens", |_, s| text(s.trends.map(|trends| trends.measured_tokens))),
+    ("pages_touched", |_, s| s.pages_touched.to_string()),
 ];
 
 const POINTS: &[(&str, OfPoint)] = &[

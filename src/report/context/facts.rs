@@ -30,6 +30,8 @@ pub struct Facts {
     pub tokens_per_request: u32,
     /// Whether more than the model was trained for may be handed over.
     pub beyond_training: bool,
+    /// Seconds that each load of the model took: one, and one more for each worker that died.
+    pub load_seconds: Vec<f64>,
     /// The person stopped it before its end.
     pub interrupted: bool,
     /// What the reader should know besides.

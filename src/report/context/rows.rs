@@ -71,10 +71,11 @@ fn limits(report: &ContextReport) -> Vec<Row> {
         row("Does not fit", "The smallest context that was tried and failed", |s| s.failed_at.map(tokens)),
         row("How it fails", "What happened when it was tried", |s| s.failure.map(|kind| failure(kind).to_owned())),
         Row { is_headline: true, ..safe },
-        row("Trained for, handed over", "What is handed over: no more than the model was trained for", |s| {
-            s.recommended_context
-                .filter(|recommended| s.safe_context.is_some_and(|safe| safe > *recommended))
-                .map(tokens)
+        row("Trained for", "Context that the model was trained for; beyond it answers mostly get worse", |s| {
+            s.n_ctx_train.map(tokens)
+        }),
+        row("Handed over", "Context that commands and trims below are of, where it is not the safe one", |s| {
+            s.recommended_context.filter(|recommended| s.safe_context != Some(*recommended)).map(tokens)
         }),
         row("Trim conversation above", "A conversation of more tokens is trimmed before its next request", |s| {
             s.trim_threshold.map(tokens)

@@ -76,6 +76,9 @@ pub struct Metadata {
     pub arguments: Vec<String>,
     /// The person stopped it before its end.
     pub interrupted: bool,
+    /// Seconds that each load of the model took.
+    #[serde(default)]
+    pub load_seconds: Vec<f64>,
     /// What the reader should know besides.
     pub notes: Vec<String>,
     /// Everything that is known of the machine.
@@ -150,6 +153,9 @@ pub struct SweepReport {
     pub unfinished: Option<String>,
     /// Why the largest context was not filled to its end, where it was to be.
     pub fill_ended: Option<String>,
+    /// Whether every page of the proved context was touched; false where the system cannot do that without writing to them.
+    #[serde(default)]
+    pub pages_touched: bool,
     /// Tokens of context that the model was trained for.
     pub n_ctx_train: Option<u32>,
     /// The maximum is more than that.

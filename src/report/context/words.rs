@@ -79,7 +79,7 @@ fn limit(report: &ContextReport, sweep: &SweepReport) -> String {
     }
     let basis = match sweep.proof {
         Proof::None => format!("{kv}: up to {} tokens by llama.cpp's own count; not proved", tokens(predicted)),
-        proof => format!("{kv}: {}; {}", proved(sweep), how_proved(proof)),
+        proof => format!("{kv}: {}; {}", proved(sweep), how_proved(proof, sweep.pages_touched)),
     };
     let above = match (sweep.failed_at, &sweep.failure_reason, sweep.limited_by) {
         (Some(at), Some(why), _) => format!("{} tokens failed: {why}", tokens(at)),
@@ -105,9 +105,10 @@ fn proved(sweep: &SweepReport) -> String {
     }
 }
 
-fn how_proved(proof: Proof) -> &'static str {
+fn how_proved(proof: Proof, touched: bool) -> &'static str {
     match proof {
-        Proof::Alloc => "such a context was made and its memory touched",
+        Proof::Alloc if touched => "such a context was made and its memory touched",
+        Proof::Alloc => "such a context was made; this system cannot touch its memory beforehand",
         Proof::Fill => "such a context was made and filled to its last token",
         Proof::None => "not proved",
     }
