@@ -30,7 +30,7 @@ fn killed_above(found: &Found) -> u32 {
     assert!(failure.reason.starts_with("out of memory: "), "{failure:?}");
     assert_eq!((sweep.unfinished.as_deref(), found.failure.as_deref()), (None, None));
     assert_eq!(found.deaths as usize, sweeps::failures(sweep).len());
-    assert_eq!(found.load_seconds.len() as u32, found.deaths + 1, "a load for each worker");
+    assert_eq!(found.load_seconds.len(), found.deaths as usize + 1, "a load for each worker");
     limit
 }
 

@@ -13,6 +13,7 @@ use crate::lab::context::{self as sweep, Found};
 use crate::lab::models;
 use crate::lab::run_file::{self, Program};
 use crate::machine::Machine;
+use crate::machine::vitals::Snapshot;
 use crate::plan::budget::{self, Free};
 use crate::plan::config::Config;
 use crate::plan::matrix;
@@ -49,7 +50,7 @@ pub struct Args {
     /// How the limit is proved: allocate and touch it, fill it with tokens too, or not at all
     #[arg(long, value_name = "alloc|fill|none", value_enum, default_value = "alloc")]
     prove: ProofArg,
-    /// Seconds after which filling a context stops (--prove fill)
+    /// Seconds after which filling a context stops, each (--prove fill)
     #[arg(long, value_name = "N", default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..))]
     fill_seconds: u32,
     /// Tokens up to which the cache's growth is measured; 0: not at all
@@ -115,7 +116,11 @@ enum ProofArg {
 pub fn run(args: Args) -> anyhow::Result<Exit> {
     let config = configuration(&args)?;
     let path = model(&args)?;
+    if let Some(kv) = args.emit_kv.filter(|kv| !args.kv_types.contains(kv)) {
+        return Err(UsageError::new(format!("--emit-kv {kv}: it is none of --kv-types; name it there, too")));
+    }
     let begun = Instant::now();
+    let start = Snapshot::take(std::process::id());
     let timestamp = format!("{:.0}", jiff::Timestamp::now());
     let machine = Machine::detect();
     let engine = crate::worker::ask::engine_info(&EngineChoice::Llama)?;
@@ -130,6 +135,8 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         sweep::run(&task, &EngineChoice::Llama, &options(&config, log), &mut cancel, &mut console).await
     })?;
     let exit = exit(&found);
+    let noise = start.until(&Snapshot::take(std::process::id())).warnings();
+    let noise = noise.into_iter().map(|warning| format!("noise: {warning}"));
     let facts = Facts {
         timestamp,
         duration_seconds: begun.elapsed().as_secs_f64(),
@@ -144,7 +151,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         beyond_training: args.beyond_training,
         load_seconds: found.load_seconds,
         interrupted: found.interrupted,
-        notes: found.notes.into_iter().chain(found.failure).collect(),
+        notes: found.notes.into_iter().chain(found.failure).chain(noise).collect(),
     };
     match show(&args, &ContextReport::of(&facts), &folder) {
         Err(error) if exit == Exit::Interrupted => crate::say!("sweetspot: {error:#}"),

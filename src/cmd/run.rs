@@ -241,7 +241,7 @@ fn profile_names(given: &[String]) -> anyhow::Result<Vec<ProfileName>> {
         return Ok(known);
     }
     let name_of = |name: &String| {
-        known.iter().copied().find(|p| p.name() == name).ok_or_else(|| {
+        known.iter().copied().find(|p| p.name() == name.replace('_', "-")).ok_or_else(|| {
             let names: Vec<_> = known.iter().map(|p| p.name()).collect();
             UsageError::new(format!("--profiles: no profile '{name}'; there are: {}", names.join(", ")))
         })

@@ -17,6 +17,9 @@ use crate::worker::protocol::{EngineChoice, Event, Sweeping, VERSION};
 /// More deaths than this, and something else than memory is wrong.
 const MOST_DEATHS: u32 = 24;
 
+/// The signal that the kernel sends when memory runs out, and anybody else.
+const SIGKILL: i32 = 9;
+
 /// Why something is not known when somebody stopped the sweep.
 pub const INTERRUPTED: &str = "interrupted";
 
@@ -90,6 +93,8 @@ enum Doing {
 struct State {
     found: Found,
     doing: Doing,
+    /// The context that is tried once more.
+    retried: Option<u32>,
 }
 
 impl State {
@@ -105,7 +110,7 @@ impl State {
             interrupted: false,
             log_tail: Vec::new(),
         };
-        Self { found, doing: Doing::Nothing }
+        Self { found, doing: Doing::Nothing, retried: None }
     }
 
     fn hear(&mut self, event: &Event, console: &mut Console) {
@@ -197,6 +202,10 @@ impl State {
             Doing::Nothing => {
                 self.found.failure = Some(reason);
                 return false;
+            }
+            // a kill that no lack of memory explains: somebody's, most likely; once more
+            Doing::Probing { n_ctx, .. } if ending.exit == Exit::Signal(SIGKILL) && self.retried != Some(n_ctx) => {
+                self.retried = Some(n_ctx);
             }
             Doing::Probing { sweep, n_ctx } => {
                 let kind = if ending.exit == Exit::Stalled { FailureKind::Stalled } else { FailureKind::WorkerDied };

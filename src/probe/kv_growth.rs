@@ -15,7 +15,7 @@ use crate::engine::{Session, Token};
 use crate::machine::vitals::ProcessMemory;
 
 pub use fill::{Filler, Means, Stop};
-pub use trends::{Reach, Trends};
+pub use trends::{Reach, Trends, USELESS_ERROR_PERCENT};
 
 /// How a context is filled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

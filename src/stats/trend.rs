@@ -110,6 +110,25 @@ impl Trend {
     /// [`MIN_POINTS`] points, and where there is no [`Line`].
     #[must_use]
     pub fn of(points: &[Point]) -> Option<Self> {
+        Self::by(points, Line::through)
+    }
+
+    /// The same for what never falls: where the line would fall, the level line through the mean, which is the nearest of all
+    /// that do not.
+    #[must_use]
+    pub fn never_falling(points: &[Point]) -> Option<Self> {
+        Self::by(points, |points| {
+            let line = Line::through(points)?;
+            if line.slope >= 0.0 {
+                return Some(line);
+            }
+            let weights: f64 = points.iter().map(|p| p.weight).sum();
+            let intercept = ratio(points.iter().map(|p| p.weight * p.y).sum(), weights)?;
+            Some(Line { intercept, slope: 0.0 })
+        })
+    }
+
+    fn by(points: &[Point], line: impl FnOnce(&[Point]) -> Option<Line>) -> Option<Self> {
         if points.len() < MIN_POINTS {
             return None;
         }
@@ -117,7 +136,7 @@ impl Trend {
         for (place, point) in points.iter().enumerate() {
             if is_held_out(place, points.len()) { &mut held_out } else { &mut fitted }.push(*point);
         }
-        let line = Line::through(&fitted)?;
+        let line = line(&fitted)?;
         if !held_out.iter().all(|p| p.x.is_finite() && p.y.is_finite()) {
             return None;
         }
@@ -214,6 +233,15 @@ mod tests {
         let mut flat = points(&[1.0; 4]);
         flat[2].y = 0.0;
         assert_eq!(Trend::of(&flat).unwrap().held_out, None);
+    }
+
+    #[test]
+    fn what_never_falls_is_level_where_the_points_fall() {
+        let falling: Vec<Point> = [(0.0, 4.0), (1.0, 3.0), (2.0, 2.0)].map(|(x, y)| Point::new(x, y)).to_vec();
+        let trend = Trend::never_falling(&falling).unwrap();
+        assert_eq!(trend.line, Line { intercept: 3.0, slope: 0.0 });
+        let rising: Vec<Point> = falling.iter().map(|p| Point::new(p.x, -p.y)).collect();
+        assert_eq!(Trend::never_falling(&rising), Trend::of(&rising));
     }
 
     proptest! {

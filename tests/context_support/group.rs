@@ -75,8 +75,11 @@ impl Group {
         file.flush().unwrap();
         let (path, procs) = (file.path().display(), self.folder.join("cgroup.procs"));
         let blocks = bytes >> 20;
-        let script =
-            format!("echo $$ > '{}' && exec dd if=/dev/zero of='{path}' bs=1M count={blocks}", procs.display());
+        let script = // the kernel is to take the worker, which offers itself, and never this one
+            format!(
+                "echo -1000 > /proc/self/oom_score_adj; echo $$ > '{}' && exec dd if=/dev/zero of='{path}' bs=1M count={blocks}",
+                procs.display()
+            );
         let written = Command::new("sh").args(["-c", &script]).output().unwrap();
         assert!(written.status.success(), "{written:?}");
         Occupied(file)

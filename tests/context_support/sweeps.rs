@@ -36,7 +36,7 @@ pub fn run(task: &Task, program: PathBuf) -> Found {
     let folder = tempfile::tempdir().unwrap();
     let mut options = Options::new(folder.path().join("worker.log"));
     options.program = Some(program);
-    options.stall_timeout = Duration::from_secs(60);
+    options.stall_timeout = Duration::from_mins(1);
     let (_sender, mut cancel) = watch::channel(false);
     let mut console = Console::new(1);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -66,6 +66,9 @@ pub fn run(task: &Task, around: &Surroundings<'_>) -> Result<(), String> {
         return Ok(());
     }
     if predicted_only {
+        let text =
+            "without a proof the scratch memory of a computation is not known: a few MB more are taken".to_owned();
+        (around.found)(Finding::Note { text });
         return Ok(());
     }
     Loaded::load(task, around, &weights)?.see_through(&mut open);
@@ -137,9 +140,8 @@ impl<'a> Loaded<'a> {
 
     fn see_through(&self, open: &mut [Work]) {
         let Some(first) = open.first() else { return };
-        let begin = || self.begin_to_compute(first);
-        begin(); // the first one starts the threads, which stay
-        let scratch_bytes = begin();
+        self.begin_to_compute(first); // the first one starts the threads, which stay
+        let scratch_bytes = open.iter().map(|work| self.begin_to_compute(work)).max().unwrap_or(0);
         let planned_excess_bytes = self.planned_excess(first).unwrap_or(0);
         self.predict(open, scratch_bytes, planned_excess_bytes);
         let is_capped = self.cap();
@@ -269,7 +271,10 @@ impl<'a> Loaded<'a> {
             let mut progress = |tokens| {
                 (self.around.found)(Finding::Filling { sweep: work.place, tokens, total: n_ctx });
             };
-            let filling = (self.task.proof == Proof::Fill).then(|| Filling {
+            // once the time did not suffice, a context of about the same size need not show it again
+            let is_slow = |probe: &Probe| matches!(&probe.result, ProbeResult::Fits(fit) if fit.fill_ended.is_some());
+            let fills = self.task.proof == Proof::Fill && !work.sweep.probes.iter().any(is_slow);
+            let filling = fills.then(|| Filling {
                 text: &self.text,
                 limit: Duration::from_secs(self.task.fill_seconds.into()),
                 progress: &mut progress,

@@ -164,15 +164,27 @@ fn a_context_for_a_first_answer_takes_that_long_and_says_whether_it_was_measured
 }
 
 #[test]
-fn too_few_points_foretell_nothing_and_a_line_that_falls_below_zero_neither() {
+fn too_few_points_foretell_nothing_and_times_that_fall_are_taken_for_level() {
     let few = Trends::of(&by_law(1e6, 100.0, 0.0, 2));
     assert_eq!((few.prefill_seconds(512), few.context_for_first_answer(5.0)), (None, None));
     assert_eq!((few.kv_bytes_per_token(), few.tokens_per_second(1)), (None, None));
     let falling = Trends::of(&by_law(1e6, -50.0, -300.0, 16));
-    assert!(falling.prefill_seconds(8192).is_some());
-    assert_eq!(falling.prefill_seconds(20_001), None);
-    assert_eq!(falling.tokens_per_second(30_000), None);
-    assert_eq!(falling.context_for_first_answer(60.0), None);
+    let (near, far) = (falling.prefill_seconds(1000).unwrap(), falling.prefill_seconds(20_000).unwrap());
+    assert!((far / near - 20.0).abs() < 1e-9, "{near} and {far}");
+    assert_eq!(falling.tokens_per_second(10), falling.tokens_per_second(30_000));
+}
+
+#[test]
+fn a_line_that_misses_by_more_than_half_foretells_nothing() {
+    let mut growth = by_law(1e6, 100.0, 20.0, 16);
+    for point in growth.points.iter_mut().skip(2).step_by(4) {
+        point.prefill_ns *= 10; // those that are held out
+        point.gen_ns.iter_mut().for_each(|ns| *ns *= 10);
+    }
+    let trends = Trends::of(&growth);
+    assert!(trends.prefill_ns_per_token.is_some(), "it is still shown");
+    assert_eq!((trends.prefill_seconds(512), trends.tokens_per_second(512)), (None, None));
+    assert_eq!(trends.context_for_first_answer(5.0), None);
 }
 
 #[test]

@@ -13,6 +13,9 @@ use crate::stats::{self, Trend, float, trend};
 
 const NS_PER_SECOND: f64 = 1e9;
 
+/// A line that misses the points held out by more than this, in percent on average, foretells nothing.
+pub const USELESS_ERROR_PERCENT: f64 = 50.0;
+
 /// The lines. Absent where there are too few points ([`trend::MIN_POINTS`]).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,8 +45,10 @@ impl Trends {
     #[must_use]
     pub fn of(growth: &Growth) -> Self {
         let points = &growth.points;
-        let of =
-            |point: fn(&Point) -> Option<trend::Point>| Trend::of(&points.iter().filter_map(point).collect::<Vec<_>>());
+        // a token deeper in the context never takes less: where it seems so, other programs were at work
+        let times = |point: fn(&Point) -> Option<trend::Point>| {
+            Trend::never_falling(&points.iter().filter_map(point).collect::<Vec<_>>())
+        };
         // A sliding window takes more of the first tokens than of those after it is full: the line is the second half's.
         let last = points.last().map_or(0, |point| point.tokens);
         let kv_points: Vec<_> =
@@ -51,8 +56,8 @@ impl Trends {
         let late: Vec<_> = kv_points.iter().copied().filter(|point| 2.0 * point.x >= f64::from(last)).collect();
         Self {
             kv_bytes: Trend::of(&late).or_else(|| Trend::of(&kv_points)),
-            prefill_ns_per_token: of(prefill_ns_per_token),
-            gen_ns_per_token: of(gen_ns_per_token),
+            prefill_ns_per_token: times(prefill_ns_per_token),
+            gen_ns_per_token: times(gen_ns_per_token),
             measured_tokens: points.last().map_or(0, |point| point.tokens),
         }
     }
@@ -75,7 +80,7 @@ impl Trends {
     /// Tokens that are generated in a second with so many in the cache.
     #[must_use]
     pub fn tokens_per_second(&self, depth: u32) -> Option<f64> {
-        let ns = self.gen_ns_per_token?.line.at(f64::from(depth));
+        let ns = useful(self.gen_ns_per_token)?.line.at(f64::from(depth));
         (ns > 0.0).then_some(NS_PER_SECOND / ns)
     }
 
@@ -95,9 +100,14 @@ impl Trends {
 
     /// Time of the first token of a prompt, and what each depth adds; in nanoseconds.
     fn prefill(&self) -> Option<(f64, f64)> {
-        let line = self.prefill_ns_per_token?.line;
+        let line = useful(self.prefill_ns_per_token)?.line;
         Some((line.intercept, line.slope))
     }
+}
+
+/// A line that may foretell something.
+fn useful(trend: Option<Trend>) -> Option<Trend> {
+    trend.filter(|trend| trend.held_out.is_none_or(|held_out| held_out.mean_error_percent <= USELESS_ERROR_PERCENT))
 }
 
 fn prefill_ns_per_token(point: &Point) -> Option<trend::Point> {

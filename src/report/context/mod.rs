@@ -47,6 +47,9 @@ pub fn write_all(report: &ContextReport, folder: &Path) -> Written {
     ];
     if report.sweeps.iter().any(|sweep| !sweep.growth.is_empty()) {
         files.push((GROWTH_FILE, csv::growth(report)));
+    } else {
+        // one of an earlier sweep would be taken for this one's; where it cannot be removed there is mostly none
+        let _ = std::fs::remove_file(folder.join(GROWTH_FILE));
     }
     for (name, bytes) in files {
         let path = folder.join(name);

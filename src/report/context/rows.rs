@@ -74,7 +74,7 @@ fn limits(report: &ContextReport) -> Vec<Row> {
         row("Trained for", "Context that the model was trained for; beyond it answers mostly get worse", |s| {
             s.n_ctx_train.map(tokens)
         }),
-        row("Handed over", "Context that commands and trims below are of, where it is not the safe one", |s| {
+        row("Recommended", "Context that commands and trims below are of, where it is not the safe one", |s| {
             s.recommended_context.filter(|recommended| s.safe_context != Some(*recommended)).map(tokens)
         }),
         row("Trim conversation above", "A conversation of more tokens is trimmed before its next request", |s| {

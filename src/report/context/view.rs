@@ -275,14 +275,16 @@ impl ContextReport {
     pub fn choice(&self, kv: Option<KvPair>) -> Result<&SweepReport, String> {
         let usable = |sweep: &&SweepReport| sweep.max_context.is_some();
         let Some(kv) = kv else {
-            return self
-                .sweeps
-                .iter()
-                .find(usable)
-                .ok_or_else(|| format!("{} has no context within its budget that could be handed over", self.model));
+            return self.sweeps.iter().find(usable).ok_or_else(|| {
+                let mut reasons = self.sweeps.iter().filter_map(|s| s.impossible.as_ref().or(s.unfinished.as_ref()));
+                let reason = reasons.next().map(|reason| format!(": {reason}")).unwrap_or_default();
+                format!("{} has no context that could be handed over{reason}", self.model)
+            });
         };
         let named = self.sweeps.iter().find(|sweep| sweep.kv == kv);
         let named = named.ok_or_else(|| format!("no sweep of the KV cache type {kv}; name it in --kv-types"))?;
-        Some(named).filter(usable).ok_or_else(|| format!("no context with the KV cache type {kv} within the budget"))
+        let reason = named.impossible.as_ref().or(named.unfinished.as_ref());
+        let reason = reason.map_or_else(|| "within the budget".to_owned(), |reason| format!("here: {reason}"));
+        Some(named).filter(usable).ok_or_else(|| format!("no context with the KV cache type {kv} {reason}"))
     }
 }

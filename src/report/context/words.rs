@@ -4,7 +4,8 @@ use super::text::{gb_with_unit, held_out, kb, tokens};
 use super::view::{ContextReport, SweepReport};
 use crate::probe::context_limit::found::LimitedBy;
 use crate::probe::context_limit::task::{BudgetSource, Proof};
-use crate::probe::kv_growth::EndedBy;
+use crate::probe::kv_growth::{EndedBy, USELESS_ERROR_PERCENT};
+use crate::stats::Trend;
 use crate::verdict::interpretation::{NOT_NATIVE, SYNTHETIC, WORDS_PER_TOKEN, number, seconds};
 
 /// A formula that differs by more than this share from the exact count does not describe the model's attention.
@@ -250,6 +251,16 @@ fn sweep_notes(sweep: &SweepReport) -> Vec<String> {
         let errors: Vec<String> = errors.collect();
         if !errors.is_empty() {
             notes.push(format!("the fitted lines miss {}", errors.join(", ")));
+        }
+        let scatters = |trend: &Option<Trend>| {
+            let error = trend.and_then(|trend| trend.held_out).map_or(0.0, |held_out| held_out.mean_error_percent);
+            error > USELESS_ERROR_PERCENT
+        };
+        if scatters(&trends.prefill_ns_per_token) || scatters(&trends.gen_ns_per_token) {
+            notes.push(
+                "where a line misses by more than half, nothing is forecast: measure again on a quiet machine"
+                    .to_owned(),
+            );
         }
     }
     notes

@@ -49,6 +49,12 @@ impl Values {
         if max > bound {
             about.push(format!("memory allows {} tokens; the model was trained for {}", tokens(max), tokens(bound)));
         }
+        if let Some(trained) = report.n_ctx_train.filter(|trained| max.min(bound) > *trained) {
+            about.push(format!(
+                "more than the {} tokens the model was trained for, as asked; llama-server caps a slot there",
+                tokens(trained)
+            ));
+        }
         Self {
             about: about.iter().map(|line| printable(line)).collect(),
             model: report.model.clone(),
