@@ -185,7 +185,7 @@ fn an_interrupt_in_the_middle_of_a_fill_leaves_the_predictions_and_ends_with_130
         .unwrap();
     let began = Instant::now();
     let says_filling = || std::fs::read_to_string(program.path("stderr")).unwrap().contains("filling");
-    while !says_filling() && began.elapsed() < Duration::from_secs(60) {
+    while !says_filling() && began.elapsed() < Duration::from_mins(1) {
         std::thread::sleep(Duration::from_millis(20));
     }
     // the file may vanish under a running sweep: it is mapped

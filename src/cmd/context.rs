@@ -38,7 +38,7 @@ pub struct Args {
     /// Types of the KV cache; `q8_0/q4_0` has keys and values of different types
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "f16,q8_0,q4_0")]
     kv_types: Vec<KvPair>,
-    /// Memory that model and context may take, such as 6G (10^9), 6GiB or 512M [default: limits.max_memory_gb of the configuration, else what is free, less a reserve]
+    /// Memory that model and context may take, such as 6G (10^9), 6GiB or 512M [default: what the configuration limits a model to, else what is free, less a reserve]
     #[arg(long, value_name = "SIZE", value_parser = budget::size, allow_hyphen_values = true)]
     budget: Option<u64>,
     /// Step of the search in tokens, rounded up to a multiple of 256

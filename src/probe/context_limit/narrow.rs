@@ -63,19 +63,41 @@ pub fn limit(sweep: &Sweep) -> Option<u32> {
     fits.map(|probe| probe.n_ctx).max()
 }
 
-/// The largest multiple of `step` up to `last` for which `fits` says yes, by bisection; 0: none. `fits` must not say yes to
-/// a context larger than one that it has said no to.
+/// The largest multiple of `step` up to `last` whose room is not below 0; 0: none. `room` must not grow with the context. As
+/// it is nearly a line, it is asked twice where the line through what is known crosses 0, then next to that, then in the middle.
 ///
 /// # Errors
-/// What `fits` gives.
-pub fn largest<E>(step: u32, last: u32, mut fits: impl FnMut(u32) -> Result<bool, E>) -> Result<u32, E> {
-    let (mut low, mut high) = (0, last / step + 1); // in steps: low fits, high does not
+/// What `room` gives.
+pub fn largest<E>(step: u32, last: u32, mut room: impl FnMut(u32) -> Result<i128, E>) -> Result<u32, E> {
+    let (mut low, mut high) = (1, last / step); // in steps
+    if high == 0 {
+        return Ok(0);
+    }
+    let (mut room_low, mut room_high) = (room(step)?, room(high * step)?);
+    if room_high >= 0 {
+        return Ok(high * step);
+    }
+    if room_low < 0 {
+        return Ok(0);
+    }
+    let mut asked = (0..).map(|round| round % 4);
+    let mut latest = low;
     while high - low > 1 {
-        let middle = low + (high - low) / 2;
-        if fits(middle * step)? {
-            low = middle;
+        let place = match asked.next() {
+            Some(0 | 1) => {
+                let share = i128::from(high - low) * room_low / (room_low - room_high).max(1);
+                low.saturating_add(u32::try_from(share).unwrap_or(u32::MAX))
+            }
+            Some(2) if latest == low => low + 1,
+            Some(2) => high - 1,
+            _ => low + (high - low) / 2,
+        };
+        latest = place.clamp(low + 1, high - 1);
+        let here = room(latest * step)?;
+        if here >= 0 {
+            (low, room_low) = (latest, here);
         } else {
-            high = middle;
+            (high, room_high) = (latest, here);
         }
     }
     Ok(low * step)
@@ -164,9 +186,24 @@ mod tests {
         }
 
         #[test]
-        fn bisection_finds_the_largest_that_fits(step in 1_u32..5000, last in 0_u32..2_000_000, truth in 0_u32..3_000_000) {
-            let found = largest(step, last, |n| Ok::<_, ()>(n <= truth)).unwrap();
+        fn the_largest_with_room_is_found(
+            step in 1_u32..5000, last in 0_u32..2_000_000, truth in 0_u32..3_000_000, knee in 0_u32..2_000_000, steep in 1_i128..200,
+        ) {
+            // dearer below the knee than above it, as with a sliding window
+            let cost = |n: u32| i128::from(n) + (steep - 1) * i128::from(n.min(knee));
+            let mut asked = 0;
+            let room = |n: u32| { asked += 1; Ok::<_, ()>(cost(truth) - cost(n)) };
+            let found = largest(step, last, room).unwrap();
             prop_assert_eq!(found, truth.min(last) / step * step);
+            prop_assert!(asked <= 88, "{}", asked);
+        }
+
+        #[test]
+        fn on_a_line_few_questions_are_enough(truth in 256_u32..1_000_000, each in 1_i128..100_000) {
+            let mut asked = 0;
+            let room = |n: u32| { asked += 1; Ok::<_, ()>(each * (i128::from(truth) - i128::from(n))) };
+            prop_assert_eq!(largest(256, 1 << 20, room).unwrap(), truth / 256 * 256);
+            prop_assert!(asked <= 8, "{}", asked);
         }
     }
 }

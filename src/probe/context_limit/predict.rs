@@ -15,7 +15,10 @@ use crate::machine::vitals::ProcessMemory;
 use crate::stats::float;
 
 /// Points of the curve of memory against context.
-const CURVE_POINTS: u32 = 24;
+const CURVE_POINTS: u32 = 12;
+
+/// Other budgets are told in steps of so many of the search's: counting large contexts takes time.
+const OTHER_STEPS: u32 = 4;
 
 /// What is known of the process that will hold the context.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,20 +53,20 @@ struct Counts<'a> {
 }
 
 impl Planner<'_> {
-    /// Predicts the limit under a budget, and under others (bytes of main memory each, or of all devices together where the
-    /// weights lie on devices).
+    /// Predicts the limit under a budget. With `others` (bytes of main memory each, or of all devices together where the weights
+    /// lie on devices) also theirs, and the curve of memory against context.
     ///
     /// # Errors
     /// [`EngineError::ContextNotCreated`] where there is no context of this kind at all, whatever its size.
-    pub fn predict(&self, kv: KvPair, budget: &Budget, others: &[u64]) -> Result<Prediction, EngineError> {
+    pub fn predict(&self, kv: KvPair, budget: &Budget, others: Option<&[u64]>) -> Result<Prediction, EngineError> {
         let counts = Counts { planner: self, kv, made: RefCell::default() };
         let smallest = counts.at(self.grid.step)?;
         let on_devices = smallest.memory.buffers.iter().any(|buffer| !buffer.is_host);
         let mut prediction = self.empty(kv, smallest.clone());
-        let max_context = counts.largest(|planned| fits(&prediction, planned, budget))?;
-        let other_budgets = others.iter().map(|&bytes| {
+        let max_context = counts.largest(1, |planned| room(&prediction, planned, budget))?;
+        let other_budgets = others.unwrap_or_default().iter().map(|&bytes| {
             let other = budget.of(bytes, on_devices);
-            Ok((bytes, counts.largest(|planned| fits(&prediction, planned, &other))?))
+            Ok((bytes, counts.largest(OTHER_STEPS, |planned| room(&prediction, planned, &other))?))
         });
         prediction.other_budgets = other_budgets.collect::<Result<_, EngineError>>()?;
         prediction.max_context = max_context;
@@ -77,7 +80,9 @@ impl Planner<'_> {
             prediction.above = Some(counts.at(above)?);
         }
         prediction.kv_bytes_per_token = counts.slope(max_context)?;
-        prediction.curve = counts.curve(max_context)?;
+        if others.is_some() {
+            prediction.curve = counts.curve(max_context)?;
+        }
         Ok(prediction)
     }
 
@@ -106,6 +111,9 @@ impl Counts<'_> {
         }
         let Planner { model, context, process, .. } = *self.planner;
         let params = ContextParams { n_ctx, type_k: self.kv.k, type_v: self.kv.v, ..context.clone() };
+        if process.is_accounted {
+            trim_heap(); // what an earlier context left there, this one would find
+        }
         let before = private_bytes(process);
         let session = model.session(&params)?;
         let taken = private_bytes(process).saturating_sub(before);
@@ -115,9 +123,12 @@ impl Counts<'_> {
         Ok(planned)
     }
 
-    fn largest(&self, fits: impl Fn(&Planned) -> bool) -> Result<u32, EngineError> {
+    /// The largest context with room, in so many steps of the grid at once.
+    fn largest(&self, steps: u32, room: impl Fn(&Planned) -> i128) -> Result<u32, EngineError> {
         let grid = self.planner.grid;
-        narrow::largest(grid.step, grid.last(), |n_ctx| self.at(n_ctx).map(|planned| fits(&planned)))
+        narrow::largest(grid.step.saturating_mul(steps).min(grid.last()), grid.last(), |n_ctx| {
+            self.at(n_ctx).map(|planned| room(&planned))
+        })
     }
 
     /// Bytes of KV cache for one token more, between the limit and twice as much: sliding windows are full there.
@@ -142,21 +153,22 @@ impl Counts<'_> {
     }
 }
 
-/// Whether a planned context fits main memory and every device; a device without a budget holds nothing.
-pub(super) fn fits(prediction: &Prediction, planned: &Planned, budget: &Budget) -> bool {
-    let has_room = |device: &DeviceBudget| Prediction::device_bytes(planned, &device.name) <= device.allowed_bytes;
-    let is_known =
-        |buffer: &BufferUse| buffer.is_host || budget.devices.iter().any(|device| device.name == buffer.device);
-    prediction.host_bytes(planned) <= budget.host_bytes
-        && budget.devices.iter().all(has_room)
-        && planned.memory.buffers.iter().all(is_known)
+/// Bytes that a planned context leaves where it leaves least: of main memory or a device. Below 0 it does not fit; a device
+/// without a budget holds nothing.
+pub(super) fn room(prediction: &Prediction, planned: &Planned, budget: &Budget) -> i128 {
+    let left = |allowed: u64, taken: u64| i128::from(allowed) - i128::from(taken);
+    let of_device = |device: &DeviceBudget| left(device.allowed_bytes, Prediction::device_bytes(planned, &device.name));
+    let is_unknown =
+        |buffer: &&BufferUse| !buffer.is_host && budget.devices.iter().all(|device| device.name != buffer.device);
+    let unknown = planned.memory.buffers.iter().filter(is_unknown);
+    let unknown: u64 = unknown.map(|buffer| buffer.weights_bytes + buffer.kv_bytes + buffer.compute_bytes).sum();
+    let host = left(budget.host_bytes, prediction.host_bytes(planned));
+    let nowhere = (unknown > 0).then(|| left(0, unknown));
+    budget.devices.iter().map(of_device).chain(nowhere).fold(host, i128::min)
 }
 
 /// Private memory of this process now, in bytes; 0 where it is not accounted.
 fn private_bytes(process: Process) -> u64 {
-    let own = || {
-        trim_heap(); // what an earlier context left there, the next one would find
-        ProcessMemory::of(std::process::id())?.data_bytes
-    };
+    let own = || ProcessMemory::of(std::process::id())?.data_bytes;
     if process.is_accounted { own().unwrap_or(0) } else { 0 }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::finding::Finding;
 use super::found::{Failure, FailureKind, Planned, Prediction, Probe, ProbeResult, Sweep};
 use super::narrow;
-use super::predict::{Planner, Process, fits};
+use super::predict::{Planner, Process, room};
 use super::prove::{Filling, Interrupted, Prover};
 use super::task::{Proof, Task};
 use super::weights::{Weights, look};
@@ -56,9 +56,11 @@ pub fn run(task: &Task, around: &Surroundings<'_>) -> Result<(), String> {
         return Ok(());
     }
     // told before anything is loaded, which may take minutes or fail; what is loaded then refines it
-    let predicted = predict(task, around, &weights, &open, weights.estimated(task));
     let predicted_only = task.proof == Proof::None && task.growth.is_none();
-    tell(around, &mut open, predicted, predicted_only || weights.too_large.is_some());
+    let is_final = predicted_only || weights.too_large.is_some();
+    let others = is_final.then_some(&task.other_budgets[..]);
+    let predicted = predict(task, around, &weights, &open, weights.estimated(task), others);
+    tell(around, &mut open, predicted, is_final);
     if let Some(reason) = &weights.too_large {
         for work in &open {
             (around.found)(Finding::Unfinished { sweep: work.place, reason: reason.clone() });
@@ -88,12 +90,19 @@ impl Work {
 }
 
 /// Predicts what is not predicted yet; gives the predictions by their places in `open`.
-fn predict(task: &Task, around: &Surroundings<'_>, weights: &Weights, open: &[Work], process: Process) -> Predicted {
+fn predict(
+    task: &Task,
+    around: &Surroundings<'_>,
+    weights: &Weights,
+    open: &[Work],
+    process: Process,
+    others: Option<&[u64]>,
+) -> Predicted {
     let mapped = task.model.use_mmap;
     let planner = Planner { model: &*weights.planned, context: &task.context, mapped, process, grid: weights.grid };
     let wanted = open.iter().enumerate().filter(|(_, work)| work.sweep.prediction.is_none());
     let wanted = wanted.take_while(|_| !around.abort.is_raised());
-    wanted.map(|(at, work)| (at, planner.predict(work.sweep.kv, &task.budget, &task.other_budgets))).collect()
+    wanted.map(|(at, work)| (at, planner.predict(work.sweep.kv, &task.budget, others))).collect()
 }
 
 /// Predictions by the places of their types.
@@ -163,15 +172,18 @@ impl<'a> Loaded<'a> {
     fn predict(&self, open: &mut [Work], scratch_bytes: u64, planned_excess_bytes: i64) {
         const ATTEMPTS: u32 = 3;
         const SETTLED_BYTES: u64 = 128 << 10;
-        for attempt in 1..=ATTEMPTS {
-            let process = Process { planned_excess_bytes, ..self.process(scratch_bytes) };
-            let predicted = predict(self.task, self.around, self.weights, open, process);
-            let drift = self.process(scratch_bytes).program_bytes.abs_diff(process.program_bytes);
-            if drift <= SETTLED_BYTES || attempt == ATTEMPTS {
-                tell(self.around, open, predicted, true);
+        let others = Some(&self.task.other_budgets[..]);
+        let mut process = Process { planned_excess_bytes, ..self.process(scratch_bytes) };
+        for _ in 1..ATTEMPTS {
+            predict(self.task, self.around, self.weights, open, process, None);
+            let before = process.program_bytes;
+            process.program_bytes = self.process(scratch_bytes).program_bytes;
+            if process.program_bytes.abs_diff(before) <= SETTLED_BYTES {
                 break;
             }
         }
+        let predicted = predict(self.task, self.around, self.weights, open, process, others);
+        tell(self.around, open, predicted, true);
     }
 
     /// What a computation takes besides a context, in bytes: started and stopped at once.
@@ -292,7 +304,7 @@ impl<'a> Loaded<'a> {
         let params = ContextParams { n_ctx, type_k, type_v, ..self.task.context.clone() };
         let memory = self.weights.planned.session(&params).ok()?.memory();
         let planned = Planned { n_ctx, memory, beside_bytes: prediction.at_max.beside_bytes };
-        (!fits(prediction, &planned, &self.task.budget)).then(|| "by count it is more than the budget".to_owned())
+        (room(prediction, &planned, &self.task.budget) < 0).then(|| "by count it is more than the budget".to_owned())
     }
 
     /// Fills a context step by step, no larger than the limit.
