@@ -17,9 +17,6 @@ use crate::stats::float;
 /// Points of the curve of memory against context.
 const CURVE_POINTS: u32 = 12;
 
-/// Other budgets are told in steps of so many of the search's: counting large contexts takes time.
-const OTHER_STEPS: u32 = 4;
-
 /// What is known of the process that will hold the context.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Process {
@@ -63,10 +60,10 @@ impl Planner<'_> {
         let smallest = counts.at(self.grid.step)?;
         let on_devices = smallest.memory.buffers.iter().any(|buffer| !buffer.is_host);
         let mut prediction = self.empty(kv, smallest.clone());
-        let max_context = counts.largest(1, |planned| room(&prediction, planned, budget))?;
+        let max_context = counts.largest(|planned| room(&prediction, planned, budget))?;
         let other_budgets = others.unwrap_or_default().iter().map(|&bytes| {
             let other = budget.of(bytes, on_devices);
-            Ok((bytes, counts.largest(OTHER_STEPS, |planned| room(&prediction, planned, &other))?))
+            Ok((bytes, counts.largest(|planned| room(&prediction, planned, &other))?))
         });
         prediction.other_budgets = other_budgets.collect::<Result<_, EngineError>>()?;
         prediction.max_context = max_context;
@@ -123,12 +120,10 @@ impl Counts<'_> {
         Ok(planned)
     }
 
-    /// The largest context with room, in so many steps of the grid at once.
-    fn largest(&self, steps: u32, room: impl Fn(&Planned) -> i128) -> Result<u32, EngineError> {
+    /// The largest context with room.
+    fn largest(&self, room: impl Fn(&Planned) -> i128) -> Result<u32, EngineError> {
         let grid = self.planner.grid;
-        narrow::largest(grid.step.saturating_mul(steps).min(grid.last()), grid.last(), |n_ctx| {
-            self.at(n_ctx).map(|planned| room(&planned))
-        })
+        narrow::largest(grid.step, grid.last(), |n_ctx| self.at(n_ctx).map(|planned| room(&planned)))
     }
 
     /// Bytes of KV cache for one token more, between the limit and twice as much: sliding windows are full there.
