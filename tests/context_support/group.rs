@@ -3,7 +3,6 @@
 //! Making one takes root's rights, or a group that was handed over. Where there is none, tests say so and check nothing.
 
 use std::fs;
-use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -69,20 +68,21 @@ impl Group {
         program
     }
 
-    /// Takes memory in the group that belongs to no process: a file in memory, which nobody can kill.
+    /// Takes memory in the group that belongs to no process: a file in memory, which nobody can kill. Whoever writes it can be:
+    /// the kernel takes the worker, which offers itself, but between two workers there is nobody else. It is written on then.
     pub fn occupy(&self, bytes: u64) -> Occupied {
-        let mut file = tempfile::Builder::new().prefix("sweetspot-test-").tempfile_in("/dev/shm").unwrap();
-        file.flush().unwrap();
+        let file = tempfile::Builder::new().prefix("sweetspot-test-").tempfile_in("/dev/shm").unwrap();
         let (path, procs) = (file.path().display(), self.folder.join("cgroup.procs"));
-        let blocks = bytes >> 20;
-        let script = // the kernel is to take the worker, which offers itself, and never this one
-            format!(
-                "echo -1000 > /proc/self/oom_score_adj; echo $$ > '{}' && exec dd if=/dev/zero of='{path}' bs=1M count={blocks}",
-                procs.display()
-            );
-        let written = Command::new("sh").args(["-c", &script]).output().unwrap();
-        assert!(written.status.success(), "{written:?}");
-        Occupied(file)
+        let script = format!("echo $$ > '{}' && exec head -c \"$1\" /dev/zero >> '{path}'", procs.display());
+        for _ in 0..100 {
+            let missing = bytes - file.path().metadata().unwrap().len();
+            if missing == 0 {
+                return Occupied(file);
+            }
+            let written = Command::new("sh").args(["-c", &script, "sh", &missing.to_string()]).output().unwrap();
+            assert!(written.status.code().is_none_or(|code| code == 0), "{written:?}");
+        }
+        panic!("the group has no room for a file of {bytes} bytes");
     }
 }
 
@@ -99,7 +99,7 @@ impl Drop for Group {
 }
 
 /// Memory that is given back when it is dropped.
-pub struct Occupied(tempfile::NamedTempFile);
+pub struct Occupied(#[allow(dead_code)] tempfile::NamedTempFile);
 
 /// This process's group, relative to the hierarchy's root, in the hierarchy whose controllers are the ones asked for.
 fn own_group(is_it: impl Fn(&str) -> bool) -> Option<PathBuf> {
