@@ -159,7 +159,7 @@ async fn measure(cells: &[PlannedCell], workers: &Workers) -> (Vec<Outcome>, boo
         let outcome = if *cancel.borrow() {
             cell::not_begun(planned, "interrupted before it began")
         } else {
-            cell::run(planned, workers, "", &mut cancel, &mut console).await
+            cell::run(planned, workers, "", None, &mut cancel, &mut console).await
         };
         console.cell_ended(&outcome);
         outcomes.push(outcome);

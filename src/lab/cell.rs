@@ -1,6 +1,6 @@
 //! One cell: a worker for it, started again for the profiles that remain when it dies, and the outcome at the end.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -8,11 +8,12 @@ use tokio::sync::watch;
 use crate::engine::{MemoryBreakdown, ModelInfo};
 use crate::lab::console::Console;
 use crate::lab::outcome::{Cell, Outcome, ProfileOutcome, Status};
+use crate::lab::stamp::FileStamp;
 use crate::machine::vitals::{Snapshot, VitalsSpan};
 use crate::plan::matrix::PlannedCell;
 use crate::profiles::{Job, ProfileName, Samples};
 use crate::worker::exit::{Ending, Exit};
-use crate::worker::process::{self, Options};
+use crate::worker::process::{self, Options, WorkerError};
 use crate::worker::protocol::{self, EngineChoice, Event};
 
 /// How often at most the machine's state is read while a profile runs.
@@ -30,24 +31,33 @@ pub struct Workers {
     pub engine: EngineChoice,
     /// Most bytes of its own that a worker may take.
     pub memory_cap_bytes: Option<u64>,
+    /// A worker that dies before its engine has started is started so often again; the waits in between double.
+    pub start_retries: u32,
+    /// The first of these waits.
+    pub start_retry_wait: Duration,
 }
 
-/// Runs a cell to its end. Never fails: what goes wrong is in the outcome.
+/// Runs a cell to its end. Never fails: what goes wrong is in the outcome. Of `earlier`, which was cut off, the profiles that had
+/// come to their end are kept.
 pub async fn run(
     planned: &PlannedCell,
     workers: &Workers,
     log_name: &str,
+    earlier: Option<&Outcome>,
     cancel: &mut watch::Receiver<bool>,
     console: &mut Console,
 ) -> Outcome {
     let mut record = Record::new(planned);
+    record.outcome.files = FileStamp::of_model(&planned.model.path);
     if let Some(reason) = &planned.broken {
         return record.end(Status::Failed, Some(reason));
     }
     if let Some(reason) = &planned.skip {
         return record.end(Status::Skipped, Some(reason));
     }
-    let mut remaining: Vec<&Job> = planned.jobs.iter().collect();
+    earlier.inspect(|earlier| record.take_over(earlier));
+    let mut remaining: Vec<&Job> = planned.jobs.iter().filter(|job| !record.has(job.name())).collect();
+    let mut starts = Starts::new(workers);
     while !remaining.is_empty() && !*cancel.borrow() {
         let job = protocol::Job {
             version: protocol::VERSION,
@@ -58,9 +68,18 @@ pub async fn run(
         };
         let names: Vec<_> = remaining.iter().map(|job| job.name()).collect();
         let cancelled = cancel.clone();
-        let mut life = Life { record: &mut record, names: &names, console, cancelled, looks: Looks::default() };
+        let mut life =
+            Life { record: &mut record, names: &names, console, cancelled, looks: Looks::default(), engine: false };
         let ending = process::run(&job, &workers.options, cancel, &mut |event| life.hear(event)).await;
+        let had_engine = life.engine;
         record.outcome.log = Some(log_name.to_owned());
+        let died_on_start = match &ending {
+            Ok(ending) => !had_engine && !ending.stopped_by_us && ending.exit != Exit::Timeout,
+            Err(error) => matches!(error, WorkerError::Spawn { .. }),
+        };
+        if died_on_start && starts.again(&ending, cancel, console).await {
+            continue;
+        }
         match ending {
             Ok(ending) => record.worker_ended(&ending, &names),
             Err(error) => {
@@ -85,6 +104,48 @@ pub async fn run(
     record.conclude()
 }
 
+/// Starts of a cell's workers, as far as they failed.
+struct Starts {
+    left: u32,
+    all: u32,
+    wait: Duration,
+}
+
+impl Starts {
+    fn new(workers: &Workers) -> Self {
+        Self { left: workers.start_retries, all: workers.start_retries, wait: workers.start_retry_wait }
+    }
+
+    /// Waits before the next try; false where there is none any more, or somebody stops the run meanwhile. What kept a worker
+    /// from starting may pass: a machine out of processes or memory, a program that is just being replaced.
+    async fn again(
+        &mut self,
+        ending: &Result<Ending, WorkerError>,
+        cancel: &mut watch::Receiver<bool>,
+        console: &Console,
+    ) -> bool {
+        if self.left == 0 || *cancel.borrow() {
+            return false;
+        }
+        self.left -= 1;
+        let reason = match ending {
+            Ok(ending) => ending.reason(),
+            Err(error) => error.to_string(),
+        };
+        let (wait, number) = (self.wait, self.all - self.left);
+        console.note(&format!(
+            "the worker died on start ({reason}); again in {} s ({number} of {})",
+            wait.as_secs_f64(),
+            self.all
+        ));
+        self.wait *= 2;
+        tokio::select! {
+            () = tokio::time::sleep(wait) => true,
+            _ = cancel.wait_for(|cancelled| *cancelled) => false,
+        }
+    }
+}
+
 /// The outcome of a cell that was never begun.
 #[must_use]
 pub fn not_begun(planned: &PlannedCell, reason: &str) -> Outcome {
@@ -98,6 +159,8 @@ struct Record {
     /// What profiles had measured so far, where they said so; the profile that a worker dies of keeps it.
     partials: Vec<(ProfileName, Samples)>,
     begun: Instant,
+    /// What it took before it was resumed.
+    earlier_seconds: f64,
 }
 
 impl Record {
@@ -116,13 +179,32 @@ impl Record {
             log: None,
             started_at: format!("{:.0}", Timestamp::now()),
             duration_seconds: 0.0,
+            cut_off: false,
+            files: Vec::new(),
         };
         Self {
             outcome,
             planned: planned.jobs.iter().map(Job::name).collect(),
             partials: Vec::new(),
             begun: Instant::now(),
+            earlier_seconds: 0.0,
         }
+    }
+
+    /// Keeps what came to its end before the run was stopped.
+    fn take_over(&mut self, earlier: &Outcome) {
+        for profile in &earlier.profiles {
+            if profile.reason.as_deref() != Some(INTERRUPTED) && self.planned.contains(&profile.profile) {
+                self.add(profile.clone());
+            }
+        }
+        self.outcome.model.clone_from(&earlier.model);
+        self.outcome.memory.clone_from(&earlier.memory);
+        self.outcome.peak_resident_bytes = earlier.peak_resident_bytes;
+        self.outcome.load_seconds = earlier.load_seconds;
+        self.outcome.log.clone_from(&earlier.log);
+        self.outcome.started_at.clone_from(&earlier.started_at);
+        self.earlier_seconds = earlier.duration_seconds;
     }
 
     fn has(&self, name: ProfileName) -> bool {
@@ -234,7 +316,8 @@ impl Record {
         }
         self.outcome.status = status;
         self.outcome.reason = reason.map(str::to_owned);
-        self.outcome.duration_seconds = self.begun.elapsed().as_secs_f64();
+        self.outcome.duration_seconds = self.earlier_seconds + self.begun.elapsed().as_secs_f64();
+        self.outcome.cut_off = self.outcome.profiles.iter().any(|p| p.reason.as_deref() == Some(INTERRUPTED));
         self.outcome
     }
 }
@@ -246,6 +329,8 @@ struct Life<'a> {
     console: &'a mut Console,
     cancelled: watch::Receiver<bool>,
     looks: Looks,
+    /// Its engine has started.
+    engine: bool,
 }
 
 impl Life<'_> {
@@ -276,6 +361,8 @@ impl Life<'_> {
             Event::TaskDone { task, seconds, samples, memory } => {
                 let Some(&profile) = self.names.get(*task) else { return };
                 let vitals = self.looks.end();
+                // what was whole when somebody stopped it is shown, and measured again when the run is resumed
+                let reason = self.cancelled.borrow().then(|| INTERRUPTED.to_owned());
                 let total = |m: &Option<MemoryBreakdown>| m.as_ref().map(MemoryBreakdown::total_bytes);
                 if total(memory) > total(&self.record.outcome.memory) {
                     self.record.outcome.memory.clone_from(memory);
@@ -284,7 +371,7 @@ impl Life<'_> {
                     samples: Some((**samples).clone()),
                     vitals: Some(vitals),
                     duration_seconds: *seconds,
-                    reason: None,
+                    reason,
                     ..ProfileOutcome::without_samples(profile, Status::Measured, "")
                 });
             }
@@ -303,9 +390,10 @@ impl Life<'_> {
                     ..ProfileOutcome::without_samples(profile, status, reason)
                 });
             }
-            Event::Engine { .. }
-            | Event::Quantizing { .. }
+            Event::Engine { .. } => self.engine = true,
+            Event::Quantizing { .. }
             | Event::Context { .. }
+            | Event::Counted { .. }
             | Event::LoadFailed { .. }
             | Event::Done => {}
         }

@@ -17,7 +17,7 @@ pub mod store;
 mod console;
 mod hash;
 mod job;
-mod lock;
+pub(crate) mod lock;
 mod share;
 
 pub use base::Base;

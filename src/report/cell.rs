@@ -201,6 +201,8 @@ pub(super) fn not_reached(planned: &PlannedCell, interrupted: bool) -> CellView 
         log: None,
         started_at: String::new(),
         duration_seconds: 0.0,
+        cut_off: false,
+        files: Vec::new(),
     };
     CellView { reached: false, ..CellView::of(&outcome, 0) }
 }
