@@ -1,32 +1,46 @@
 //! The configuration: a TOML file over the built-in defaults; the command line goes over both.
 //!
-//! Pure: text in, configuration out. An unknown key is an error that names the key and the nearest right one.
+//! Pure: text in, configuration out. An unknown key is an error that names the key and the nearest right one; a value
+//! without sense is one that names the key, the value and what is allowed.
 
+mod check;
+mod interactive;
 mod limits;
 mod long_context;
 mod quality;
+mod run;
+mod termination;
+mod worker;
 
 use serde::{Deserialize, Serialize};
 
+use super::toml_text;
 use crate::engine::{FlashAttention, KvType, Sampling};
+use check::Problems;
+pub use interactive::InteractiveConfig;
 pub use limits::LimitsConfig;
 pub use long_context::LongContextConfig;
 pub use quality::{QualityConfig, SetName};
-
-/// So many samples are the least that an interval of their median can be given for.
-#[allow(clippy::cast_possible_truncation)] // 6
-const MIN_SAMPLES: u32 = crate::stats::confidence::MIN_SAMPLES as u32;
+pub use run::{OutputConfig, RunConfig, Weights};
+pub use termination::TerminationConfig;
+pub use worker::WorkerConfig;
 
 /// Everything that can be configured. `sweetspot run --config FILE` reads it; every run's `run.json` keeps it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// What is measured where the command line does not say.
+    pub run: RunConfig,
+    /// Where results go.
+    pub output: OutputConfig,
     /// How the engine is set up.
     pub engine: EngineConfig,
     /// How the worker is watched.
     pub worker: WorkerConfig,
     /// What a model may take.
     pub limits: LimitsConfig,
+    /// When measuring is given up.
+    pub termination: TerminationConfig,
     /// The interactive profile.
     pub interactive: InteractiveConfig,
     /// The quality profile.
@@ -55,169 +69,74 @@ pub struct EngineConfig {
     pub flash_attention: Option<FlashAttention>,
 }
 
-/// How the worker is watched.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct WorkerConfig {
-    /// A model that is not loaded after so long is given up.
-    pub load_timeout_seconds: u64,
-    /// A worker without a sign of life for so long is given up.
-    pub stall_timeout_seconds: u64,
-    /// How long a worker that was asked to stop may take before it is killed.
-    pub stop_grace_seconds: u64,
-}
-
-impl Default for WorkerConfig {
-    fn default() -> Self {
-        Self { load_timeout_seconds: 300, stall_timeout_seconds: 120, stop_grace_seconds: 3 }
-    }
-}
-
-/// The interactive profile.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct InteractiveConfig {
-    /// Output tokens of one repetition.
-    pub tokens: u32,
-    /// Repetitions at most. Below six there is no confidence interval.
-    pub max_repetitions: u32,
-    /// First tokens at most, those of the repetitions included.
-    pub max_first_tokens: u32,
-    /// Repeat until the 95 % confidence interval of the median is at most this wide, in percent of the median.
-    pub interval_width_percent: f64,
-    /// Context size in tokens.
-    pub n_ctx: u32,
-    /// How tokens are picked.
-    pub sampling: Sampling,
-    /// A prompt file instead of the built-in prompts; a relative path begins at the configuration file's folder.
-    pub prompts: Option<std::path::PathBuf>,
-}
-
-impl Default for InteractiveConfig {
-    fn default() -> Self {
-        Self {
-            tokens: 500,
-            max_repetitions: MIN_SAMPLES,
-            max_first_tokens: 2 * MIN_SAMPLES,
-            interval_width_percent: 5.0,
-            n_ctx: 2048,
-            // llama.cpp's defaults, with a fixed seed: runs can be repeated, and models do not fall into greedy loops
-            sampling: Sampling::Seeded { seed: 42, temperature: 0.8, top_k: 40, top_p: 0.95, min_p: 0.05 },
-            prompts: None,
-        }
-    }
-}
-
-impl InteractiveConfig {
-    /// `--quick`: one repetition, few first tokens.
-    pub fn make_quick(&mut self) {
-        self.max_repetitions = 1;
-        self.max_first_tokens = self.max_first_tokens.min(4);
-    }
-
-    /// `--full`: repeat until the numbers settle, or very often.
-    pub fn make_full(&mut self) {
-        self.max_repetitions = self.max_repetitions.max(5 * MIN_SAMPLES);
-        self.max_first_tokens = self.max_first_tokens.max(10 * MIN_SAMPLES);
-    }
-}
-
 impl Config {
     /// Reads a configuration file's text.
     ///
     /// # Errors
     /// One line: the line and column, what is wrong, and for an unknown key the nearest right one.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let config: Self = toml::from_str(text).map_err(|error| describe(text, &error))?;
+        let config: Self = toml::from_str(text).map_err(|error| toml_text::describe(text, &error))?;
         config.check()?;
         Ok(config)
+    }
+
+    /// Reads a configuration file's text and tells all that is wrong with it, not the first thing alone.
+    ///
+    /// # Errors
+    /// One line a problem, at least one.
+    pub fn parse_all(text: &str) -> Result<Self, Vec<String>> {
+        let (mut problems, rest) = toml_text::all_problems(text, |text| toml::from_str::<Self>(text).err());
+        let config: Self = toml::from_str(&rest).unwrap_or_default();
+        problems.extend(config.problems());
+        if problems.is_empty() { Ok(config) } else { Err(problems) }
     }
 
     /// Values that have the right type and make no sense.
     ///
     /// # Errors
-    /// One line naming the key.
+    /// The first of [`Config::problems`].
     pub fn check(&self) -> Result<(), String> {
-        let InteractiveConfig { tokens, max_repetitions, interval_width_percent, n_ctx, .. } = self.interactive;
-        let positive = [
-            ("engine.threads", self.engine.threads.unwrap_or(1)),
-            ("engine.batch_size", self.engine.batch_size.unwrap_or(1)),
-            ("engine.ubatch_size", self.engine.ubatch_size.unwrap_or(1)),
-            ("interactive.tokens", tokens),
-            ("interactive.max_repetitions", max_repetitions),
-            ("interactive.max_first_tokens", self.interactive.max_first_tokens),
-            ("interactive.n_ctx", n_ctx),
-        ];
-        if let Some((key, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
-            return Err(format!("{key} is 0; it must be at least 1"));
-        }
-        let seconds = [
-            ("worker.load_timeout_seconds", self.worker.load_timeout_seconds),
-            ("worker.stall_timeout_seconds", self.worker.stall_timeout_seconds),
-        ];
-        if let Some((key, _)) = seconds.into_iter().find(|(_, value)| *value == 0) {
-            return Err(format!("{key} is 0; nothing could be measured before it"));
-        }
-        let grace = ("worker.stop_grace_seconds", self.worker.stop_grace_seconds);
-        if let Some((key, _)) = seconds.into_iter().chain([grace]).find(|(_, value)| *value > LONGEST_SECONDS) {
-            return Err(format!("{key} is more than a year ({LONGEST_SECONDS} s)"));
-        }
-        check_sampling("interactive", &self.interactive.sampling)?;
-        self.limits.check()?;
-        self.quality.check()?;
-        self.long_context.check()?;
-        if !(interval_width_percent > 0.0 && interval_width_percent.is_finite()) {
-            return Err("interactive.interval_width_percent must be a number above 0".to_owned());
-        }
-        if n_ctx <= tokens {
-            return Err(format!("interactive.n_ctx ({n_ctx}) must be larger than interactive.tokens ({tokens})"));
-        }
-        Ok(())
+        self.problems().into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// All values that have the right type and make no sense: one line each that names the key, the value and what is allowed.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Problems::default();
+        self.run.check(&mut problems);
+        self.output.check(&mut problems);
+        self.engine.check(&mut problems);
+        self.worker.check(&mut problems);
+        self.limits.check(&mut problems);
+        self.termination.check(&mut problems);
+        self.interactive.check(&mut problems);
+        self.quality.check(&mut problems);
+        self.long_context.check(&mut problems);
+        problems.into_lines()
     }
 }
 
-/// Longest timeout: a year.
-const LONGEST_SECONDS: u64 = 365 * 24 * 3600;
+impl EngineConfig {
+    fn check(&self, problems: &mut Problems) {
+        let counts = [
+            ("engine.threads", self.threads),
+            ("engine.batch_size", self.batch_size),
+            ("engine.ubatch_size", self.ubatch_size),
+        ];
+        counts
+            .into_iter()
+            .filter_map(|(key, count)| Some((key, count?)))
+            .for_each(|(key, n)| problems.positive(key, n));
+    }
+}
 
 /// Numbers that llama.cpp's samplers would take and make nonsense of.
-fn check_sampling(section: &str, sampling: &Sampling) -> Result<(), String> {
-    let Sampling::Seeded { temperature, top_p, min_p, .. } = *sampling else { return Ok(()) };
-    let is_share = |x: f32| (0.0..=1.0).contains(&x);
-    if !(temperature >= 0.0 && temperature.is_finite()) {
-        return Err(format!("{section}.sampling.temperature is {temperature}; it must be 0 or more"));
-    }
-    if !is_share(top_p) || !is_share(min_p) {
-        return Err(format!("{section}.sampling: top_p and min_p must lie between 0 and 1"));
-    }
-    Ok(())
-}
-
-/// `line 3, column 1: unknown key 'tokns'; did you mean 'tokens'?`
-fn describe(text: &str, error: &toml::de::Error) -> String {
-    let place = error.span().map_or(String::new(), |span| {
-        let before = &text[..span.start.min(text.len())];
-        let line = before.matches('\n').count() + 1;
-        let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
-        format!("line {line}, column {column}: ")
-    });
-    format!("{place}{}", name_unknown_key(error.message()))
-}
-
-/// serde says "unknown field `a`, expected one of `b`, `c`" (or "expected `b`").
-fn name_unknown_key(message: &str) -> String {
-    let message = message.trim().replace('\n', " ");
-    let Some(rest) = message.strip_prefix("unknown field `") else { return message };
-    let mut names = rest.split('`').step_by(2);
-    let Some(unknown) = names.next() else { return message };
-    let known: Vec<_> = names.filter(|n| !n.is_empty()).collect();
-    let nearest =
-        known.iter().max_by(|a, b| strsim::jaro_winkler(unknown, a).total_cmp(&strsim::jaro_winkler(unknown, b)));
-    match nearest {
-        Some(nearest) if strsim::jaro_winkler(unknown, nearest) > 0.7 => {
-            format!("unknown key '{unknown}'; did you mean '{nearest}'?")
-        }
-        _ => format!("unknown key '{unknown}'; known here: {}", known.join(", ")),
-    }
+fn check_sampling(section: &str, sampling: &Sampling, problems: &mut Problems) {
+    let Sampling::Seeded { temperature, top_p, min_p, .. } = *sampling else { return };
+    let key = |name: &str| format!("{section}.sampling.seeded.{name}");
+    problems.not_negative(&key("temperature"), f64::from(temperature));
+    problems.within(&key("top_p"), top_p, 0.0, 1.0);
+    problems.within(&key("min_p"), min_p, 0.0, 1.0);
 }
 
 #[cfg(test)]
@@ -251,21 +170,46 @@ mod tests {
 
     #[test]
     fn a_value_of_the_wrong_type_or_without_sense_is_named() {
-        assert!(Config::parse("[engine]\nthreads = 'two'").unwrap_err().starts_with("line 2, column 11: invalid type"));
+        assert!(
+            Config::parse("[engine]\nthreads = 'two'")
+                .unwrap_err()
+                .starts_with("line 2, column 11: engine.threads: invalid")
+        );
         assert_eq!(Config::parse("[engine]\nthreads = 0").unwrap_err(), "engine.threads is 0; it must be at least 1");
-        assert!(Config::parse("[interactive]\nn_ctx = 100").unwrap_err().contains("larger than interactive.tokens"));
+        assert!(
+            Config::parse("[interactive]\nn_ctx = 100")
+                .unwrap_err()
+                .contains("it must be larger than interactive.tokens (500)")
+        );
         assert!(Config::parse("[interactive]\ninterval_width_percent = nan").unwrap_err().contains("above 0"));
     }
 
     #[test]
-    fn sampling_and_timeouts_without_sense_are_named() {
+    fn sampling_without_sense_is_named() {
         let seeded = |numbers: &str| {
             Config::parse(&format!("[interactive.sampling.seeded]\nseed = 1\ntop_k = 40\n{numbers}")).unwrap_err()
         };
-        assert!(seeded("temperature = nan\ntop_p = 1.0\nmin_p = 0.0").contains("temperature is NaN"));
-        assert!(seeded("temperature = 1.0\ntop_p = 1.0\nmin_p = 2.0").contains("between 0 and 1"));
-        let error = Config::parse("[worker]\nload_timeout_seconds = 9223372036854775807").unwrap_err();
-        assert!(error.contains("load_timeout_seconds is more than a year"), "{error}");
+        assert_eq!(
+            seeded("temperature = nan\ntop_p = 1.0\nmin_p = 0.0"),
+            "interactive.sampling.seeded.temperature is NaN; it must be 0 or more"
+        );
+        assert_eq!(
+            seeded("temperature = 1.0\ntop_p = 1.0\nmin_p = 2.0"),
+            "interactive.sampling.seeded.min_p is 2; it must be 0 to 1"
+        );
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_and_a_right_file_is_read() {
+        let text = "[engine]\nthreads = 0\n[wrker]\na = 1\n[interactive]\ntokns = 3\nn_ctx = 100\ntokens = 'ten'\n";
+        let problems = Config::parse_all(text).unwrap_err();
+        assert_eq!(problems.len(), 5, "{problems:#?}");
+        for part in ["'worker'", "'tokens'", "interactive.tokens: invalid type", "engine.threads is 0", "n_ctx is 100"]
+        {
+            assert!(problems.iter().any(|problem| problem.contains(part)), "{part}: {problems:#?}");
+        }
+        let config = Config::parse_all("[engine]\nthreads = 2").unwrap();
+        assert_eq!(config.engine.threads, Some(2));
     }
 
     #[test]

@@ -5,3 +5,4 @@ pub mod catalog;
 pub mod config;
 pub mod matrix;
 pub mod questions;
+pub mod toml_text;

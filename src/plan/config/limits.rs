@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::check::Problems;
+
 /// Section `[limits]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -28,18 +30,13 @@ impl LimitsConfig {
         self.reserve_gb.map(bytes)
     }
 
-    /// Values that have the right type and make no sense.
-    ///
-    /// # Errors
-    /// One line naming the key.
-    pub(super) fn check(&self) -> Result<(), String> {
-        if let Some(gb) = self.max_memory_gb.filter(|gb| !(*gb > 0.0 && gb.is_finite())) {
-            return Err(format!("limits.max_memory_gb is {gb}; it must be a number above 0"));
+    pub(super) fn check(&self, problems: &mut Problems) {
+        if let Some(gb) = self.max_memory_gb {
+            problems.above_zero("limits.max_memory_gb", gb);
         }
-        if let Some(gb) = self.reserve_gb.filter(|gb| !(*gb >= 0.0 && gb.is_finite())) {
-            return Err(format!("limits.reserve_gb is {gb}; it must be 0 or more"));
+        if let Some(gb) = self.reserve_gb {
+            problems.not_negative("limits.reserve_gb", gb);
         }
-        Ok(())
     }
 }
 

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::check::Problems;
+
 /// Most loads of one filling.
 const MOST_LOADS: usize = 64;
 /// Largest load in tokens: 16 million, which no model was trained for.
@@ -57,20 +59,17 @@ impl LongContextConfig {
         self.seconds = self.seconds.max(1800);
     }
 
-    /// Values that have the right type and make no sense.
-    pub(super) fn check(&self) -> Result<(), String> {
-        if self.loads.is_empty() || self.loads.len() > MOST_LOADS {
-            return Err(format!("long_context.loads has {} sizes; it must have 1 to {MOST_LOADS}", self.loads.len()));
+    pub(super) fn check(&self, problems: &mut Problems) {
+        let count = self.loads.len();
+        if count == 0 || count > MOST_LOADS {
+            problems.add(format!("long_context.loads has {count} sizes; it must have 1 to {MOST_LOADS}"));
         }
-        let of_loads = self.loads.iter().map(|&tokens| ("long_context.loads", tokens));
-        let sizes = [("long_context.target_tokens", self.target_tokens), ("long_context.gen_tokens", self.gen_tokens)];
-        if let Some((key, tokens)) = of_loads.chain(sizes).find(|(_, tokens)| !(1..=MOST_TOKENS).contains(tokens)) {
-            return Err(format!("{key} has {tokens} tokens; it must be 1 to {MOST_TOKENS}"));
+        if let Some(tokens) = self.loads.iter().find(|tokens| !(1..=MOST_TOKENS).contains(*tokens)) {
+            problems.add(format!("long_context.loads has {tokens} tokens; it must be 1 to {MOST_TOKENS}"));
         }
-        if !(1..=MOST_SECONDS).contains(&self.seconds) {
-            return Err(format!("long_context.seconds is {}; it must be 1 to {MOST_SECONDS}", self.seconds));
-        }
-        Ok(())
+        problems.within("long_context.target_tokens", self.target_tokens, 1, MOST_TOKENS);
+        problems.within("long_context.gen_tokens", self.gen_tokens, 1, MOST_TOKENS);
+        problems.within("long_context.seconds", self.seconds, 1, MOST_SECONDS);
     }
 }
 
@@ -86,9 +85,9 @@ mod tests {
         assert_eq!(error("loads = [4096, 0]"), "long_context.loads has 0 tokens; it must be 1 to 16777216");
         assert_eq!(
             error("target_tokens = 99000000"),
-            "long_context.target_tokens has 99000000 tokens; it must be 1 to 16777216"
+            "long_context.target_tokens is 99000000; it must be 1 to 16777216"
         );
-        assert!(error("gen_tokens = 0").starts_with("long_context.gen_tokens has 0"));
+        assert!(error("gen_tokens = 0").starts_with("long_context.gen_tokens is 0;"));
         assert_eq!(error("seconds = 0"), "long_context.seconds is 0; it must be 1 to 604800");
         assert!(error("target = 5").ends_with("unknown key 'target'; did you mean 'target_tokens'?"));
         assert!(error("loads = [-1]").contains("invalid value"));

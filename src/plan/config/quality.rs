@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::check::Problems;
 use crate::engine::Sampling;
 use crate::profiles::divergence;
 use crate::profiles::quality::prompts::Category;
@@ -112,29 +113,17 @@ impl QualityConfig {
         all
     }
 
-    /// Values that have the right type and make no sense.
-    pub(super) fn check(&self) -> Result<(), String> {
-        let positive = [
-            ("quality.n_ctx", self.n_ctx),
-            ("quality.prompts_per_category", self.prompts_per_category.unwrap_or(1)),
-            ("quality.consistency_tokens", self.consistency_tokens),
-        ];
-        if let Some((key, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
-            return Err(format!("{key} is 0; it must be at least 1"));
+    pub(super) fn check(&self, problems: &mut Problems) {
+        problems.positive("quality.n_ctx", self.n_ctx);
+        problems.positive("quality.prompts_per_category", self.prompts_per_category.unwrap_or(1));
+        problems.positive("quality.consistency_tokens", self.consistency_tokens);
+        problems.above_zero("quality.max_answer_seconds", self.max_answer_seconds);
+        problems.within("quality.divergence_chunk_tokens", self.divergence_chunk_tokens, 8, 65_536);
+        problems.within("quality.divergence_precision_percent", self.divergence_precision_percent, 0.0, 100.0);
+        for (category, percent) in &self.thresholds {
+            problems.within(&format!("quality.thresholds.{category}"), *percent, 0.0, 100.0);
         }
-        if !(self.max_answer_seconds > 0.0 && self.max_answer_seconds.is_finite()) {
-            return Err("quality.max_answer_seconds must be a number above 0".to_owned());
-        }
-        if !(8..=65_536).contains(&self.divergence_chunk_tokens) {
-            return Err("quality.divergence_chunk_tokens must lie between 8 and 65536".to_owned());
-        }
-        let percents =
-            self.thresholds.iter().map(|(category, percent)| (format!("quality.thresholds.{category}"), percent));
-        let precision = ("quality.divergence_precision_percent".to_owned(), &self.divergence_precision_percent);
-        match percents.chain([precision]).find(|(_, percent)| !(0.0..=100.0).contains(*percent)) {
-            Some((key, percent)) => Err(format!("{key} is {percent}; it must lie between 0 and 100")),
-            None => super::check_sampling("quality", &self.sampling),
-        }
+        super::check_sampling("quality", &self.sampling, problems);
     }
 }
 
@@ -158,14 +147,11 @@ mod tests {
     fn values_without_sense_are_named_with_their_key() {
         let error = |text: &str| Config::parse(&format!("[quality]\n{text}")).unwrap_err();
         assert_eq!(error("n_ctx = 0"), "quality.n_ctx is 0; it must be at least 1");
-        assert_eq!(
-            error("thresholds = { math = 101 }"),
-            "quality.thresholds.math is 101; it must lie between 0 and 100"
-        );
+        assert_eq!(error("thresholds = { math = 101 }"), "quality.thresholds.math is 101; it must be 0 to 100");
         assert!(error("thresholds = { Math = 10 }").contains("the category 'Math' is not a name"), "no category");
-        assert!(error("max_answer_seconds = nan").contains("above 0"));
-        assert!(error("divergence_precision_percent = -1").contains("between 0 and 100"));
-        assert!(error("set = 'large'").contains("unknown variant `large`"), "{}", error("set = 'large'"));
+        assert!(error("max_answer_seconds = nan").contains("is NaN; it must be a number above 0"));
+        assert!(error("divergence_precision_percent = -1").contains("is -1; it must be 0 to 100"));
+        assert!(error("set = 'large'").contains("unknown value 'large'; known here: auto, core"));
         assert!(error("set = 'core'\npromts = []").ends_with("unknown key 'promts'; did you mean 'prompts'?"));
     }
 
