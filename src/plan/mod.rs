@@ -2,6 +2,9 @@
 pub mod bench_matrix;
 pub mod budget;
 pub mod catalog;
+pub mod circuit;
 pub mod config;
 pub mod matrix;
+pub mod order;
 pub mod questions;
+pub mod termination;
