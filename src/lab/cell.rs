@@ -1,5 +1,6 @@
 //! One cell: a worker for it, started again for the profiles that remain when it dies, and the outcome at the end.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -10,7 +11,9 @@ use crate::lab::console::Console;
 use crate::lab::outcome::{Cell, Outcome, ProfileOutcome, Status};
 use crate::lab::stamp::FileStamp;
 use crate::machine::vitals::{Snapshot, VitalsSpan};
+use crate::plan::config::WorkerConfig;
 use crate::plan::matrix::PlannedCell;
+use crate::plan::termination::Skip;
 use crate::profiles::{Job, ProfileName, Samples};
 use crate::worker::exit::{Ending, Exit};
 use crate::worker::process::{self, Options, WorkerError};
@@ -31,10 +34,28 @@ pub struct Workers {
     pub engine: EngineChoice,
     /// Most bytes of its own that a worker may take.
     pub memory_cap_bytes: Option<u64>,
-    /// A worker that dies before its engine has started is started so often again; the waits in between double.
-    pub start_retries: u32,
-    /// The first of these waits.
-    pub start_retry_wait: Duration,
+    /// How often and when a worker that dies before its engine has started is started again.
+    pub watched: WorkerConfig,
+}
+
+impl Workers {
+    /// Workers without a cap, watched as usual.
+    #[must_use]
+    pub fn new(options: Options, engine: EngineChoice) -> Self {
+        Self { options, engine, memory_cap_bytes: None, watched: WorkerConfig::default() }
+    }
+
+    /// As a configuration wants them.
+    #[must_use]
+    pub fn configured(watched: &WorkerConfig, engine: EngineChoice, memory_cap_bytes: Option<u64>) -> Self {
+        let options = Options {
+            load_timeout: Duration::from_secs(watched.load_timeout_seconds),
+            stall_timeout: Duration::from_secs(watched.stall_timeout_seconds),
+            stop_grace: Duration::from_secs(watched.stop_grace_seconds),
+            ..Options::new(PathBuf::new())
+        };
+        Self { options, engine, memory_cap_bytes, watched: watched.clone() }
+    }
 }
 
 /// Runs a cell to its end. Never fails: what goes wrong is in the outcome. Of `earlier`, which was cut off, the profiles that had
@@ -51,9 +72,6 @@ pub async fn run(
     record.outcome.files = FileStamp::of_model(&planned.model.path);
     if let Some(reason) = &planned.broken {
         return record.end(Status::Failed, Some(reason));
-    }
-    if let Some(reason) = &planned.skip {
-        return record.end(Status::Skipped, Some(reason));
     }
     earlier.inspect(|earlier| record.take_over(earlier));
     let mut remaining: Vec<&Job> = planned.jobs.iter().filter(|job| !record.has(job.name())).collect();
@@ -105,15 +123,14 @@ pub async fn run(
 }
 
 /// Starts of a cell's workers, as far as they failed.
-struct Starts {
-    left: u32,
-    all: u32,
-    wait: Duration,
+struct Starts<'a> {
+    failed: u32,
+    watched: &'a WorkerConfig,
 }
 
-impl Starts {
-    fn new(workers: &Workers) -> Self {
-        Self { left: workers.start_retries, all: workers.start_retries, wait: workers.start_retry_wait }
+impl<'a> Starts<'a> {
+    fn new(workers: &'a Workers) -> Self {
+        Self { failed: 0, watched: &workers.watched }
     }
 
     /// Waits before the next try; false where there is none any more, or somebody stops the run meanwhile. What kept a worker
@@ -124,21 +141,18 @@ impl Starts {
         cancel: &mut watch::Receiver<bool>,
         console: &Console,
     ) -> bool {
-        if self.left == 0 || *cancel.borrow() {
+        let all = self.watched.start_retries;
+        if self.failed >= all || *cancel.borrow() {
             return false;
         }
-        self.left -= 1;
+        self.failed += 1;
         let reason = match ending {
             Ok(ending) => ending.reason(),
             Err(error) => error.to_string(),
         };
-        let (wait, number) = (self.wait, self.all - self.left);
-        console.note(&format!(
-            "the worker died on start ({reason}); again in {} s ({number} of {})",
-            wait.as_secs_f64(),
-            self.all
-        ));
-        self.wait *= 2;
+        let (wait, number) = (self.watched.start_retry_wait(self.failed), self.failed);
+        let seconds = wait.as_secs_f64();
+        console.note(&format!("the worker died on start ({reason}); again in {seconds} s ({number} of {all})"));
         tokio::select! {
             () = tokio::time::sleep(wait) => true,
             _ = cancel.wait_for(|cancelled| *cancelled) => false,
@@ -150,6 +164,14 @@ impl Starts {
 #[must_use]
 pub fn not_begun(planned: &PlannedCell, reason: &str) -> Outcome {
     Record::new(planned).end(Status::Skipped, Some(reason))
+}
+
+/// The outcome of a cell that is not worth running, after all that is known.
+#[must_use]
+pub fn not_worth_it(planned: &PlannedCell, decision: Skip) -> Outcome {
+    let reason = format!("{}: {}", decision.rule.words(), decision.reason);
+    let outcome = Record::new(planned).end(Status::Skipped, Some(&reason));
+    Outcome { decision: Some(decision), ..outcome }
 }
 
 /// An outcome in the making.
@@ -180,6 +202,7 @@ impl Record {
             started_at: format!("{:.0}", Timestamp::now()),
             duration_seconds: 0.0,
             cut_off: false,
+            decision: None,
             files: Vec::new(),
         };
         Self {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use left::Left;
+pub use left::duration;
 
 use crate::lab::outcome::{Cell, Outcome, Status};
 use crate::profiles::{ProfileName, Progress};

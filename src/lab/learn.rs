@@ -16,7 +16,7 @@ pub fn candidate(entry: &Entry) -> Candidate {
         size_bytes: cell.size_bytes,
         n_params: entry.n_params,
         n_active_params: entry.n_active_params,
-        need_bytes: entry.need_bytes,
+        need_bytes: entry.need.map(|need| need.total_bytes()),
     }
 }
 
@@ -51,10 +51,10 @@ fn loaded(outcome: &Outcome) -> Loaded {
 /// Speeds of a chat; a profile that was not measured says nothing.
 fn interactive(profile: &ProfileOutcome) -> Option<Interactive> {
     let Some(Samples::Interactive(samples)) = &profile.samples else { return None };
-    let summary = interactive::metrics::summarize(samples);
+    let summary = interactive::summarize(samples);
     Some(Interactive {
         ttft_seconds: summary.ttft_seconds.map(|ttft| ttft.median),
         tokens_per_second: summary.tokens_per_second.map(|speed| speed.median),
-        passed: interactive::thresholds::rating(&summary).passes(),
+        passed: interactive::rating(&summary).passes(),
     })
 }

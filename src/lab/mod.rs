@@ -20,13 +20,16 @@ pub mod run_file;
 pub mod source;
 pub mod stamp;
 pub mod synthetic;
+pub mod whole;
 
 use tokio::sync::watch;
 
+use crate::engine::need::Need;
 use crate::exit_code::Interrupted;
 use crate::plan::circuit::Circuit;
-use crate::plan::matrix::PlannedCell;
-use crate::plan::termination::{Skip, Termination};
+use crate::plan::config::Config;
+use crate::plan::matrix::{Limits, PlannedCell};
+use crate::plan::termination::{Settings, Skip, Termination};
 use cell::Workers;
 use checkpoint::Checkpoint;
 use console::Console;
@@ -40,12 +43,12 @@ pub struct Entry {
     pub planned: PlannedCell,
     /// How its file comes to be there.
     pub source: Source,
-    /// Parameters, and those of them that compute a token, where they are known.
+    /// Parameters, where they are known.
     pub n_params: Option<u64>,
     /// Parameters that compute a token, where they are known to be fewer.
     pub n_active_params: Option<u64>,
-    /// Exact bytes of main memory for the most demanding profile, where they could be counted.
-    pub need_bytes: Option<u64>,
+    /// What it needs of main memory for its most demanding profile, where that could be counted.
+    pub need: Option<Need>,
     /// How long it is expected to take.
     pub expected_seconds: Option<f64>,
 }
@@ -62,6 +65,30 @@ pub struct Session<'a> {
     pub preparing: Preparing,
     /// What an earlier session of the same run left: cells that ended, and those that were cut off.
     pub earlier: Vec<Outcome>,
+}
+
+impl<'a> Session<'a> {
+    /// A session of a configured run in which nothing is known yet. `limit_bytes` is the memory that a model may take.
+    #[must_use]
+    pub fn new(config: &Config, limits: &Limits, workers: &'a Workers) -> Self {
+        let rules = &config.termination;
+        let settings = Settings {
+            enabled: rules.enabled,
+            max_ttft_seconds: rules.max_ttft_seconds,
+            min_tokens_per_second: rules.min_tokens_per_second,
+            memory_factor: rules.memory_factor,
+            free_bytes: limits.memory_bytes,
+            max_memory_bytes: limits.max_memory_bytes,
+        };
+        let preparing = Preparing { threads: limits.threads, program: workers.options.program.clone() };
+        Self {
+            workers,
+            termination: Termination::new(settings),
+            circuit: Circuit::new(if rules.enabled { rules.failures_before_giving_up } else { u32::MAX }),
+            preparing,
+            earlier: Vec::new(),
+        }
+    }
 }
 
 /// How a run ended.
@@ -99,7 +126,8 @@ pub async fn run(
             cut_off => {
                 let cut_off = cut_off.cloned();
                 console.cell_started(index + 1, &entry.planned.cell);
-                let Some(outcome) = session.end_of(entry, cut_off.as_ref(), checkpoint, &mut cancel, &mut console).await
+                let Some(outcome) =
+                    session.end_of(entry, cut_off.as_ref(), checkpoint, &mut cancel, &mut console).await
                 else {
                     break;
                 };
@@ -159,7 +187,7 @@ impl Session<'_> {
         }
         let seen = learn::seen(entry, outcome);
         match learn::trouble(&seen, outcome) {
-            Some(reason) => self.circuit.failed(&outcome.cell.model, &reason),
+            Some(reason) => self.circuit.failed(&outcome.cell.model, &outcome.cell.quant, &reason),
             None => self.circuit.succeeded(&outcome.cell.model),
         }
         self.termination.learn(seen);

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::stamp::FileStamp;
 use crate::engine::{MemoryBreakdown, ModelInfo};
 use crate::machine::vitals::VitalsSpan;
-use super::stamp::FileStamp;
+use crate::plan::termination::Skip;
 use crate::profiles::{ProfileName, Samples};
 use crate::worker::exit::Exit;
 
@@ -71,6 +72,9 @@ pub struct Outcome {
     /// Somebody stopped the run while it was measured: a resumed run measures what is missing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut_off: bool,
+    /// Why it was not tried, where what others showed decided that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Skip>,
     /// The files that were measured, as they were then.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FileStamp>,

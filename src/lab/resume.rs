@@ -39,6 +39,13 @@ impl Earlier {
         self.outcomes.iter().filter(|outcome| !outcome.cut_off)
     }
 
+    /// How long it has run so far; of a session that was killed, as long as its cells took.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        let cells = self.outcomes.iter().map(|outcome| outcome.duration_seconds).sum();
+        self.run.duration_seconds.unwrap_or_default().max(cells)
+    }
+
     /// What is not as it was, each in one line; nothing where the run can go on as if it had not been stopped.
     #[must_use]
     pub fn differences(&self, now: &RunFile) -> Vec<String> {
@@ -58,7 +65,7 @@ impl Earlier {
         };
         differ("engine", &engine(then), &engine(now));
         differ("computer", &then.hostname, &now.hostname);
-        let cpu = |run: &RunFile| run.machine.cpu.name.clone().unwrap_or_default();
+        let cpu = |run: &RunFile| run.machine.cpu.brand.clone().unwrap_or_default();
         differ("processor", &cpu(then), &cpu(now));
         configuration("", &then.configuration, &now.configuration, &mut differences);
         if then.material_sha256 != now.material_sha256 {

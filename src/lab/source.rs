@@ -17,7 +17,7 @@ pub enum Source {
     /// It is there.
     File,
     /// It is quantized from an unquantized file.
-    Quantize(Request),
+    Quantize(Box<Request>),
     /// It is written with synthetic weights.
     Synthesize(Box<Synthetic>),
 }
@@ -48,8 +48,9 @@ impl Source {
             Self::Quantize(request) => {
                 console.set_aside(); // whoever makes it shows how far it is
                 let store = Store::open(&quants::folder::cache()?, None)?;
-                let settings = quants::make::Settings { threads: preparing.threads, program: preparing.program.clone() };
-                let requests = std::slice::from_ref(request);
+                let settings =
+                    quants::make::Settings { threads: preparing.threads, program: preparing.program.clone() };
+                let requests = std::slice::from_ref(&**request);
                 let made = quants::make(requests, &store, &settings, cancel.clone()).await.pop();
                 console.take_up();
                 let made = made.context("nothing was made")??;
@@ -65,6 +66,12 @@ impl Source {
         planned.cell.path.clone_from(&path);
         planned.model.path = path;
         Ok(())
+    }
+
+    /// Bytes that have to be fetched first.
+    #[must_use]
+    pub fn download_bytes(&self) -> Option<u64> {
+        None
     }
 
     /// What has to be done first, in a few words; none where the file is there.

@@ -13,6 +13,7 @@ pub mod llama_bench;
 mod long_context;
 pub mod markdown;
 pub mod metadata;
+pub mod plan;
 mod profile;
 pub mod quality;
 pub mod terminal;

@@ -5,8 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::engine::fake::Script;
-use crate::engine::quantize;
 use crate::engine::need::{Need, OwnedDemand};
+use crate::engine::quantize;
 use crate::engine::{EngineInfo, MemoryBreakdown, ModelInfo, ModelParams};
 use crate::probe::context_limit;
 use crate::profiles::{self, ProfileName, Progress, Samples};

@@ -18,8 +18,8 @@ use super::protocol::{Command, Counting, EngineChoice, Event, Job, Order, Quanti
 use super::{budget, control, limits};
 use crate::engine::fake::FakeEngine;
 use crate::engine::llama::LlamaEngine;
-use crate::engine::{need, quantize};
 use crate::engine::{AbortHandle, Engine, EngineError, LoadProgress, Model, ModelParams};
+use crate::engine::{need, quantize};
 use crate::exit_code::{Exit, UsageError};
 use crate::probe::context_limit::{self, sweep::Surroundings};
 use crate::profiles::clock::Monotonic;

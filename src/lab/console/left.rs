@@ -2,8 +2,6 @@
 
 use std::time::Instant;
 
-use crate::plan::expected;
-
 /// The time that is left.
 #[derive(Debug)]
 pub(super) struct Left {
@@ -23,8 +21,11 @@ impl Left {
         let known: Vec<f64> = expected_seconds.iter().flatten().copied().collect();
         #[allow(clippy::cast_precision_loss)] // a few thousand cells
         let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
-        let expected =
-            if known.is_empty() { Vec::new() } else { expected_seconds.iter().map(|one| one.unwrap_or(mean)).collect() };
+        let expected = if known.is_empty() {
+            Vec::new()
+        } else {
+            expected_seconds.iter().map(|one| one.unwrap_or(mean)).collect()
+        };
         Self { expected, measured: Vec::new(), running: None, ended: 0 }
     }
 
@@ -54,17 +55,24 @@ impl Left {
         if self.expected.is_empty() {
             return None;
         }
-        let factor = expected::calibration(&self.measured);
+        let factor = calibration(&self.measured);
         let running = self.running.map_or(0.0, |(cell, _)| (factor * self.expected[cell] - elapsed).max(0.0));
         let next = self.running.map_or(self.ended, |(cell, _)| cell + 1);
         Some(running + factor * self.expected.get(next..).unwrap_or_default().iter().sum::<f64>())
     }
 }
 
+fn calibration(measured: &[(f64, f64)]) -> f64 {
+    let mut ratios: Vec<f64> = measured.iter().filter(|(e, _)| *e > 0.0).map(|(e, a)| a / e).collect();
+    ratios.sort_by(f64::total_cmp);
+    ratios.get(ratios.len() / 2).copied().unwrap_or(1.0)
+}
+
 /// `45 s`, `8 min`, `3 h 20 min`: as exact as a forecast is.
 #[must_use]
 pub fn duration(seconds: f64) -> String {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // not negative; a forecast of centuries saturates
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    // not negative; a forecast of centuries saturates
     let whole = seconds.max(0.0).round() as u64;
     match whole {
         0..90 => format!("{whole} s"),
