@@ -43,3 +43,43 @@ impl Circuit {
         Some(Skip { rule: Rule::CircuitOpen, reason, evidence: failed.clone(), expected_seconds: None })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_failures_of_a_model_in_a_row_open_its_circuit_and_no_others() {
+        let mut circuit = Circuit::new(3);
+        circuit.failed("a", "Q4_K_M", "killed by signal 11");
+        circuit.failed("a", "Q5_K_M", "killed by signal 11");
+        circuit.failed("b", "Q4_K_M", "killed by signal 6");
+        assert_eq!(circuit.open("a"), None);
+        circuit.failed("a", "Q6_K", "unknown architecture");
+        let skip = circuit.open("a").unwrap();
+        assert_eq!(skip.rule, Rule::CircuitOpen);
+        assert_eq!(skip.reason, "3 cells of this model failed one after the other; the last: unknown architecture");
+        let evidence: Vec<_> = skip.evidence.iter().map(|e| (e.quant.as_str(), e.what.as_str())).collect();
+        let crash = "killed by signal 11";
+        assert_eq!(evidence, [("Q4_K_M", crash), ("Q5_K_M", crash), ("Q6_K", "unknown architecture")]);
+        assert_eq!(circuit.open("b"), None);
+    }
+
+    #[test]
+    fn a_success_between_failures_counts_from_the_start_again() {
+        let mut circuit = Circuit::new(2);
+        circuit.failed("a", "Q4_K_M", "crashed");
+        circuit.succeeded("a");
+        circuit.failed("a", "Q5_K_M", "crashed");
+        assert_eq!(circuit.open("a"), None);
+        circuit.failed("a", "Q6_K", "crashed");
+        assert!(circuit.open("a").is_some());
+    }
+
+    #[test]
+    fn a_circuit_of_no_failures_never_opens() {
+        let mut circuit = Circuit::new(0);
+        (0..9).for_each(|_| circuit.failed("a", "Q4_K_M", "crashed"));
+        assert_eq!(circuit.open("a"), None);
+    }
+}

@@ -4,6 +4,7 @@ pub mod budget;
 pub mod catalog;
 pub mod circuit;
 pub mod config;
+pub mod expected;
 pub mod matrix;
 pub mod order;
 pub mod questions;

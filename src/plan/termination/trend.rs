@@ -31,10 +31,11 @@ pub(super) fn decide(settings: &Settings, seen: &[Seen], candidate: &Candidate) 
     }
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive, and saturates
     let (need, allowed) = sizes(forecast.bytes.round() as u64, limit.bytes);
+    let error = forecast.error.map(|error| format!(", which it fits to {} %", number(error * 100.0)));
     let reason = format!(
-        "would take about {need} by the trend of {} cells (± {} %), {}",
+        "would take about {need} by the trend of {} cells{}; {}",
         cells.len(),
-        number(forecast.error * 100.0),
+        error.unwrap_or_default(),
         limit.words(&allowed)
     );
     let what = |seen: &Seen, bytes: u64| {
@@ -67,8 +68,8 @@ impl Cell {
 #[derive(Clone, Copy, Debug)]
 struct Forecast {
     bytes: f64,
-    /// As a share of what was measured.
-    error: f64,
+    /// As a share of what was measured; none where as many cells as coefficients leave nothing to tell it from.
+    error: Option<f64>,
 }
 
 /// Between what was measured the better of plane and line, beyond it the line.
@@ -81,8 +82,9 @@ fn forecast(cells: &[Cell], wanted: &Cell) -> Option<Forecast> {
         .then(|| fit(cells, wanted, |cell| cell.shape.map(|(params, bits)| [1.0, params, bits])))
         .flatten();
     // of two that are as good the plane, which knows more
-    let better = plane.into_iter().chain(line).min_by(|a, b| a.error.total_cmp(&b.error))?;
-    (better.error <= WORST_ERROR && better.bytes > 0.0).then_some(better)
+    let error = |forecast: &Forecast| forecast.error.unwrap_or(0.0);
+    let better = plane.into_iter().chain(line).min_by(|a, b| error(a).total_cmp(&error(b)))?;
+    (error(&better) <= WORST_ERROR && better.bytes > 0.0).then_some(better)
 }
 
 /// Neither larger nor smaller than what was measured, in parameters and in bits a weight.
@@ -105,8 +107,8 @@ fn fit<const N: usize>(cells: &[Cell], wanted: &Cell, columns: impl Fn(&Cell) ->
     let squares: f64 = rows.iter().map(|(row, y)| ((at(row) - y) / y).powi(2)).sum();
     #[allow(clippy::cast_precision_loss)] // a few cells
     let error = match rows.len().checked_sub(N)? {
-        0 => 0.0, // as many cells as coefficients: they tell nothing of the error
-        free => (squares / free as f64).sqrt(),
+        0 => None,
+        free => Some((squares / free as f64).sqrt()),
     };
     Some(Forecast { bytes: at(&columns(wanted)?) * 1e9, error })
 }
