@@ -63,6 +63,9 @@ struct Ran {
     _folder: tempfile::TempDir,
 }
 
+/// What the log says when the second profile has begun.
+const BEGUN: &str = "the second profile has begun";
+
 /// What a test about something else never waits for, on a busy machine neither.
 const NEVER: Duration = Duration::from_secs(20);
 
@@ -185,7 +188,6 @@ fn a_worker_that_dies_in_every_profile_ends_the_cell_with_one_failure_each() {
 
 #[test]
 fn an_interrupted_cell_says_so_for_what_was_not_measured() {
-    const BEGUN: &str = "the second profile has begun";
     let second = Place::Append(3); // after the two of the first profile
     let script =
         Script::default().with(second, Act::Log(vec![BEGUN.into()])).with(second, Act::Hang { honours_abort: true });
@@ -199,8 +201,7 @@ fn an_interrupted_cell_says_so_for_what_was_not_measured() {
 /// Runs a cell with a program that cannot be started.
 fn run_without_program(planned: &PlannedCell, watched: WorkerConfig) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
-    let options =
-        Options { program: Some("/does/not/exist".into()), ..Options::new(folder.path().join("cell.log")) };
+    let options = Options { program: Some("/does/not/exist".into()), ..Options::new(folder.path().join("cell.log")) };
     let workers = Workers { watched, ..Workers::new(options, EngineChoice::Llama) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (_sender, mut cancel) = watch::channel(false);

@@ -81,8 +81,8 @@ struct Start {
 impl Start {
     async fn run(self, mut entries: Vec<Entry>, mut cancel: watch::Receiver<bool>) -> anyhow::Result<Exit> {
         assembly::count_needs(&mut entries, &self.workers.engine, &mut cancel).await?;
-        assembly::expect(&mut entries, &self.machine, &self.limits, self.args.dry_run);
         let mut session = Session::new(&self.config, &self.limits, &self.workers);
+        session.expects_roughly = assembly::expect(&mut entries, &self.machine, &self.limits, self.args.dry_run);
         if self.args.dry_run {
             let look = Look::of_stdout();
             super::out::print(&report::plan::render(&entries, &session.termination, &self.limits, look))?;

@@ -9,12 +9,15 @@ use super::run_file;
 use super::source::Source;
 use super::stamp::FileStamp;
 use super::synthetic;
-use super::{Entry, ladder};
+use super::{Entry, ladder, learn};
 use crate::engine::need::OwnedDemand;
 use crate::engine::quantize::Quant;
+use crate::machine::Machine;
 use crate::plan::config::{Config, Weights};
+use crate::plan::expected::{Expected, Rates};
 use crate::plan::matrix::{self, Found, Limits, Material, PlannedCell};
 use crate::plan::order::{self, Level};
+use crate::probe::roofline::Roofline;
 use crate::profiles::{Job, ProfileName};
 use crate::worker::ask;
 use crate::worker::protocol::EngineChoice;
@@ -48,17 +51,18 @@ pub fn assemble(wanted: &Wanted<'_>) -> anyhow::Result<Vec<Entry>> {
     let mut candidates = candidates(wanted)?;
     order::order(&mut candidates, |(found, _)| (Level::of(&found.cell.quant), found.cell.size_bytes));
     let (found, sources): (Vec<Found>, Vec<Source>) = candidates.into_iter().unzip();
-    let params: Vec<_> = found.iter().map(|found| (found.n_params, found.n_active_params)).collect();
+    let facts: Vec<_> = found.iter().map(|f| (f.n_params, f.n_active_params, f.n_ctx_train)).collect();
     let plan = matrix::plan(found, wanted.profiles, wanted.config, wanted.material, wanted.limits);
-    let entry = |((planned, source), (n_params, n_active_params))| Entry {
+    let entry = |((planned, source), (n_params, n_active_params, n_ctx_train))| Entry {
         planned,
         source,
         n_params,
         n_active_params,
+        n_ctx_train,
         need: None,
         expected_seconds: None,
     };
-    Ok(plan.into_iter().zip(sources).zip(params).map(entry).collect())
+    Ok(plan.into_iter().zip(sources).zip(facts).map(entry).collect())
 }
 
 fn candidates(wanted: &Wanted<'_>) -> anyhow::Result<Vec<(Found, Source)>> {
@@ -95,8 +99,37 @@ pub async fn count_needs(
     Ok(())
 }
 
-/// Foretells how long each cell takes.
-pub fn expect(_entries: &mut [Entry], _machine: &crate::machine::Machine, _limits: &Limits, _is_shown: bool) {}
+/// Foretells how long each cell takes. How fast the machine is, is measured where that is worth it (it takes two to four
+/// seconds): where the plan is shown, or is large. Returns whether the times only compare cells with one another.
+pub fn expect(entries: &mut [Entry], machine: &Machine, limits: &Limits, is_shown: bool) -> bool {
+    let bytes: u64 = entries.iter().map(|entry| entry.planned.cell.size_bytes).sum();
+    let is_measured = is_shown || bytes >= WORTH_MEASURING_BYTES;
+    let rates = if is_measured { measured_rates(machine, limits.threads) } else { ROUGH };
+    for entry in entries.iter_mut().filter(|entry| entry.planned.broken.is_none()) {
+        let expected = Expected::of(&learn::candidate(entry), entry.n_ctx_train, &entry.planned.jobs, &rates);
+        entry.expected_seconds = Some(expected.seconds()).filter(|seconds| seconds.is_finite());
+    }
+    !is_measured
+}
+
+/// Runs over less than this end sooner than it would help to know when.
+const WORTH_MEASURING_BYTES: u64 = 2_000_000_000;
+
+/// A file that is read from a disk of today. The first cells that are measured correct it.
+const LOAD_BYTES_PER_SECOND: f64 = 1e9;
+
+/// Some machine: good enough to compare cells with one another.
+const ROUGH: Rates =
+    Rates { memory_bytes_per_second: 1e10, operations_per_second: 1e11, load_bytes_per_second: LOAD_BYTES_PER_SECOND };
+
+fn measured_rates(machine: &Machine, threads: u32) -> Rates {
+    let roofline = Roofline::measure(machine, threads);
+    Rates {
+        memory_bytes_per_second: roofline.bytes_per_second(),
+        operations_per_second: roofline.operations_per_second(),
+        load_bytes_per_second: LOAD_BYTES_PER_SECOND,
+    }
+}
 
 fn demands(planned: &PlannedCell) -> Vec<Vec<OwnedDemand>> {
     let of_job = |job: &Job| job.demands(&planned.model).iter().map(OwnedDemand::from).collect();

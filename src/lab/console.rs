@@ -45,21 +45,22 @@ impl Console {
     /// A console for so many cells.
     #[must_use]
     pub fn new(cells: usize) -> Self {
-        Self::with(cells, &[])
+        Self::with(cells, &[], true)
     }
 
-    /// A console for a run of cells with the seconds that each is expected to take; it says how long all will take.
+    /// A console for a run of cells with the seconds that each is expected to take; it says how long all will take. Rough
+    /// expectations only compare the cells with one another.
     #[must_use]
-    pub fn for_run(expected_seconds: &[Option<f64>]) -> Self {
-        Self::with(expected_seconds.len(), expected_seconds)
+    pub fn for_run(expected_seconds: &[Option<f64>], is_rough: bool) -> Self {
+        Self::with(expected_seconds.len(), expected_seconds, is_rough)
     }
 
-    fn with(cells: usize, expected_seconds: &[Option<f64>]) -> Self {
+    fn with(cells: usize, expected_seconds: &[Option<f64>], is_rough: bool) -> Self {
         let is_terminal = std::io::stderr().is_terminal();
         let bars = MultiProgress::with_draw_target(target(is_terminal));
         let bar = bars.add(ProgressBar::no_length());
         let whole = (is_terminal && expected_seconds.len() > 1).then(|| whole_bar(&bars, expected_seconds.len()));
-        let left = Left::new(expected_seconds);
+        let left = Left::new(expected_seconds, is_rough);
         Self { bar, whole, bars, is_terminal, left, cells, cell: String::new(), last_line: None, counting: None }
     }
 

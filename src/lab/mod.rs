@@ -47,6 +47,8 @@ pub struct Entry {
     pub n_params: Option<u64>,
     /// Parameters that compute a token, where they are known to be fewer.
     pub n_active_params: Option<u64>,
+    /// Context size in tokens that it was trained for, where the file says so.
+    pub n_ctx_train: Option<u32>,
     /// What it needs of main memory for its most demanding profile, where that could be counted.
     pub need: Option<Need>,
     /// How long it is expected to take.
@@ -65,6 +67,8 @@ pub struct Session<'a> {
     pub preparing: Preparing,
     /// What an earlier session of the same run left: cells that ended, and those that were cut off.
     pub earlier: Vec<Outcome>,
+    /// The expected times only compare cells with one another: nobody measured how fast this machine is.
+    pub expects_roughly: bool,
 }
 
 impl<'a> Session<'a> {
@@ -87,6 +91,7 @@ impl<'a> Session<'a> {
             circuit: Circuit::new(if rules.enabled { rules.failures_before_giving_up } else { u32::MAX }),
             preparing,
             earlier: Vec::new(),
+            expects_roughly: true,
         }
     }
 }
@@ -113,7 +118,8 @@ pub async fn run(
     checkpoint: &mut Checkpoint,
     mut cancel: watch::Receiver<bool>,
 ) -> anyhow::Result<Ended> {
-    let mut console = Console::for_run(&plan.iter().map(|entry| entry.expected_seconds).collect::<Vec<_>>());
+    let expected: Vec<_> = plan.iter().map(|entry| entry.expected_seconds).collect();
+    let mut console = Console::for_run(&expected, session.expects_roughly);
     let mut ended = Ended::default();
     for (index, entry) in plan.iter_mut().enumerate() {
         let before = session.earlier.iter().find(|outcome| outcome.cell.is(&entry.planned.cell));

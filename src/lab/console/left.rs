@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use crate::plan::expected;
+
 /// The time that is left.
 #[derive(Debug)]
 pub(super) struct Left {
@@ -13,11 +15,13 @@ pub(super) struct Left {
     running: Option<(usize, Instant)>,
     /// Cells that have ended.
     ended: usize,
+    /// The expectations only compare cells with one another: nothing is said before one was measured.
+    is_rough: bool,
 }
 
 impl Left {
     /// Nothing has begun.
-    pub(super) fn new(expected_seconds: &[Option<f64>]) -> Self {
+    pub(super) fn new(expected_seconds: &[Option<f64>], is_rough: bool) -> Self {
         let known: Vec<f64> = expected_seconds.iter().flatten().copied().collect();
         #[allow(clippy::cast_precision_loss)] // a few thousand cells
         let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
@@ -26,7 +30,7 @@ impl Left {
         } else {
             expected_seconds.iter().map(|one| one.unwrap_or(mean)).collect()
         };
-        Self { expected, measured: Vec::new(), running: None, ended: 0 }
+        Self { expected, measured: Vec::new(), running: None, ended: 0, is_rough }
     }
 
     /// A cell begins; the first one is 0.
@@ -52,20 +56,14 @@ impl Left {
 
     /// Seconds that are left when the running cell has taken so many.
     fn seconds(&self, elapsed: f64) -> Option<f64> {
-        if self.expected.is_empty() {
+        if self.expected.is_empty() || (self.is_rough && self.measured.is_empty()) {
             return None;
         }
-        let factor = calibration(&self.measured);
+        let factor = expected::calibration(&self.measured);
         let running = self.running.map_or(0.0, |(cell, _)| (factor * self.expected[cell] - elapsed).max(0.0));
         let next = self.running.map_or(self.ended, |(cell, _)| cell + 1);
         Some(running + factor * self.expected.get(next..).unwrap_or_default().iter().sum::<f64>())
     }
-}
-
-fn calibration(measured: &[(f64, f64)]) -> f64 {
-    let mut ratios: Vec<f64> = measured.iter().filter(|(e, _)| *e > 0.0).map(|(e, a)| a / e).collect();
-    ratios.sort_by(f64::total_cmp);
-    ratios.get(ratios.len() / 2).copied().unwrap_or(1.0)
 }
 
 /// `45 s`, `8 min`, `3 h 20 min`: as exact as a forecast is.
@@ -88,7 +86,7 @@ mod tests {
 
     #[test]
     fn what_was_measured_corrects_what_is_expected_of_the_rest() {
-        let mut left = Left::new(&[Some(10.0), None, Some(30.0), Some(20.0)]);
+        let mut left = Left::new(&[Some(10.0), None, Some(30.0), Some(20.0)], false);
         assert_eq!(left.seconds(0.0), Some(80.0), "the second one is taken for the mean");
         left.begin(0);
         assert_eq!(left.seconds(4.0), Some(76.0));
@@ -103,9 +101,18 @@ mod tests {
 
     #[test]
     fn where_nothing_is_expected_nothing_is_said() {
-        let mut left = Left::new(&[None, None]);
+        let mut left = Left::new(&[None, None], false);
         left.begin(0);
         assert_eq!(left.text(), None);
+    }
+
+    #[test]
+    fn rough_expectations_are_told_once_a_cell_was_measured() {
+        let mut left = Left::new(&[Some(1.0), Some(2.0)], true);
+        left.begin(0);
+        assert_eq!(left.text(), None);
+        left.end(30.0, true);
+        assert_eq!(left.text().as_deref(), Some("about 60 s left"));
     }
 
     #[test]
