@@ -120,7 +120,7 @@ fn summary(entries: &[Entry], rows: &[Row<'_>], limits: &Limits) -> Vec<String> 
     let runs: Vec<_> = rows.iter().filter(|row| row.runs()).collect();
     let seconds: Option<f64> = runs.iter().map(|row| row.entry.expected_seconds).sum();
     let time = match seconds {
-        Some(seconds) if !runs.is_empty() => format!(", about {} in all at most", duration(seconds)),
+        Some(seconds) if !runs.is_empty() => format!(", roughly {} in all", duration(seconds)),
         _ => String::new(),
     };
     let mut profiles: Vec<&str> = entries.iter().flat_map(|e| &e.planned.jobs).map(|job| job.name().name()).collect();
