@@ -192,6 +192,7 @@ impl Record {
             cell: planned.cell.clone(),
             status: Status::Failed,
             reason: None,
+            decision: None,
             model: None,
             memory: None,
             peak_resident_bytes: None,

@@ -51,6 +51,9 @@ pub struct Outcome {
     pub status: Status,
     /// Why, in one line: always there when it failed or was skipped.
     pub reason: Option<String>,
+    /// The decision not to try it, with its evidence; none where it was tried, or not reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Skip>,
     /// What the engine says of the model, once it was loaded.
     pub model: Option<ModelInfo>,
     /// Exact bytes of the largest context that a profile used.

@@ -5,6 +5,7 @@ pub mod atomic;
 pub mod cell;
 pub mod context;
 pub mod csv;
+mod decisions;
 pub mod divergence;
 pub mod folder;
 pub mod html;

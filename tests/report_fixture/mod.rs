@@ -77,6 +77,7 @@ fn outcome(cell: Cell, status: Status, profile: ProfileOutcome) -> Outcome {
         cell,
         status,
         reason: profile.reason.clone(),
+        decision: None,
         model: None,
         memory: None,
         peak_resident_bytes: None,
