@@ -1,5 +1,7 @@
 //! `sweetspot models`: what models are here, and what there is to fetch.
 
+mod fetch;
+
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -11,7 +13,7 @@ use serde::Serialize;
 use super::out;
 use crate::exit_code::{Exit, UsageError};
 use crate::hub::scan::{self, Here};
-use crate::hub::{Ledger, Settings};
+use crate::hub::{Ledger, Settings, Wish};
 use crate::quants::folder;
 use crate::stats::gigabytes;
 
@@ -26,6 +28,8 @@ pub struct Args {
 enum Command {
     /// What is here: the GGUF files in folders, or in the caches of Hugging Face, llama.cpp and this program.
     Scan(ScanArgs),
+    /// Download models from Hugging Face, verified; a broken download goes on where it ended.
+    Fetch(fetch::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -54,7 +58,14 @@ enum Format {
 pub fn run(args: Args) -> anyhow::Result<Exit> {
     match args.command {
         Command::Scan(args) => scan(args),
+        Command::Fetch(args) => fetch::run(args),
     }
+}
+
+/// The models that a text on the command line stands for: the one place that reads it.
+fn wishes(text: &str) -> anyhow::Result<Vec<Wish>> {
+    let wish = text.parse::<Wish>().map_err(|error| UsageError::new(error.to_string()))?;
+    Ok(vec![wish])
 }
 
 /// `models scan`.

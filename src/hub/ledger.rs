@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use super::places;
+use super::{Remote, places};
 use crate::report::atomic;
 
 const SCHEMA_VERSION: u32 = 1;
@@ -48,6 +48,27 @@ pub struct Entry {
     pub last_tested_at: Option<jiff::Timestamp>,
 }
 
+impl Entry {
+    /// Of a model that was just downloaded to this path.
+    #[must_use]
+    pub fn downloaded(remote: &Remote, path: &Path) -> Self {
+        let sha256 = match remote.files.as_slice() {
+            [only] => only.sha256.clone(),
+            _ => None,
+        };
+        Self {
+            path: path.to_owned(),
+            size_bytes: remote.size_bytes(),
+            sha256,
+            model: remote.model.clone(),
+            quant: remote.quant.clone(),
+            repository: Some(remote.repository.clone()),
+            revision: Some(remote.revision.clone()),
+            ..Self::default()
+        }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
@@ -79,25 +100,38 @@ impl Ledger {
     /// What is remembered, in the order of the paths. A damaged ledger is set aside with a line on stderr.
     #[must_use]
     pub fn entries(&self) -> Vec<Entry> {
-        let bytes = match fs::read(&self.path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
-            Err(error) => {
-                crate::say!("sweetspot: {}: cannot be read, dates are left out: {error}", self.path.display());
-                return Vec::new();
-            }
-        };
-        match serde_json::from_slice::<Stored>(&bytes) {
-            Ok(stored) if stored.schema_version == SCHEMA_VERSION => stored.entries,
-            Ok(stored) => {
-                self.set_aside(&format!("its schema version is {}, not {SCHEMA_VERSION}", stored.schema_version));
-                Vec::new()
-            }
-            Err(error) => {
-                self.set_aside(&error.to_string());
-                Vec::new()
+        match self.read() {
+            Ok(entries) => entries,
+            Err(_) => {
+                // under the lock, so that nobody moves away what another process has just written
+                let Ok(_lock) = self.lock() else { return Vec::new() };
+                self.read_or_set_aside()
             }
         }
+    }
+
+    fn read_or_set_aside(&self) -> Vec<Entry> {
+        self.read().unwrap_or_else(|reason| {
+            self.set_aside(&reason);
+            Vec::new()
+        })
+    }
+
+    /// What is remembered, or what is wrong with the file.
+    fn read(&self) -> Result<Vec<Entry>, String> {
+        let bytes = match fs::read(&self.path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => {
+                crate::say!("sweetspot: {}: cannot be read, dates are left out: {error}", self.path.display());
+                return Ok(Vec::new());
+            }
+        };
+        let stored: Stored = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+        if stored.schema_version != SCHEMA_VERSION {
+            return Err(format!("its schema version is {}, not {SCHEMA_VERSION}", stored.schema_version));
+        }
+        Ok(stored.entries)
     }
 
     /// A file was downloaded: `entry` says what is known; need and test of an earlier file at this path are forgotten.
@@ -134,7 +168,7 @@ impl Ledger {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
         let _lock = self.lock()?;
-        let mut entries = self.entries();
+        let mut entries = self.read_or_set_aside();
         change(&mut entries);
         entries.sort_by(|a, b| a.path.cmp(&b.path));
         let mut json = serde_json::to_vec_pretty(&Stored { schema_version: SCHEMA_VERSION, entries })?;
