@@ -10,12 +10,12 @@ pub mod base;
 pub mod demo;
 pub mod export;
 pub mod folder;
+pub(crate) mod hash;
 pub mod make;
 pub mod request;
 pub mod store;
 
 mod console;
-mod hash;
 mod job;
 pub(crate) mod lock;
 mod share;
