@@ -71,7 +71,7 @@ fn write_metadata(metadata: &mut HeaderWriter, shape: &Shape, n_ctx: u32) {
     if shape.n_head > 0 {
         metadata.u32(&key("attention.key_length"), shape.head_dim);
         metadata.u32(&key("attention.value_length"), shape.head_dim);
-        metadata.u32(&key("rope.dimension_count"), shape.head_dim);
+        metadata.u32(&key("rope.dimension_count"), shape.rope_dim.unwrap_or(shape.head_dim));
     }
     if let Some(base) = shape.rope_base {
         metadata.f32(&key("rope.freq_base"), base);
@@ -87,6 +87,12 @@ fn write_metadata(metadata: &mut HeaderWriter, shape: &Shape, n_ctx: u32) {
         metadata.u32(&key("expert_count"), experts.count);
         metadata.u32(&key("expert_used_count"), experts.used);
         metadata.u32(&key("expert_feed_forward_length"), experts.n_ff);
+    }
+    if let Some(factors) = shape.factors {
+        metadata.f32(&key("embedding_scale"), factors.embedding);
+        metadata.f32(&key("residual_scale"), factors.residual);
+        metadata.f32(&key("attention.scale"), factors.attention);
+        metadata.f32(&key("logit_scale"), factors.logit);
     }
     if let Some(tokens) = shape.short_conv {
         metadata.u32(&key("shortconv.l_cache"), tokens);
@@ -128,7 +134,9 @@ fn tensors(shape: &Shape) -> Vec<TensorShape> {
         tensors.add("rope_freqs.weight".to_owned(), &[shape.head_dim / 2]);
     }
     for layer in 0..shape.n_layer {
-        tensors.layer(layer, "attn_norm.weight", &[shape.n_embd]);
+        if norms_before(shape.architecture) {
+            tensors.layer(layer, "attn_norm.weight", &[shape.n_embd]);
+        }
         match (shape.architecture, shape.ssm) {
             (Architecture::Mamba, Some(ssm)) => mamba(&mut tensors, layer, shape.n_embd, ssm),
             (Architecture::Mamba2, Some(ssm)) => mamba2(&mut tensors, layer, shape.n_embd, ssm),
@@ -148,35 +156,74 @@ fn tensors(shape: &Shape) -> Vec<TensorShape> {
     tensors.0
 }
 
+/// Whether attention and feed-forward layers have a norm before them; all but this one have.
+fn norms_before(architecture: Architecture) -> bool {
+    architecture != Architecture::Olmo2
+}
+
 fn attention(tensors: &mut Tensors, layer: u32, shape: &Shape) {
-    let (q, kv) = (shape.n_head * shape.head_dim, shape.n_head_kv * shape.head_dim);
-    tensors.layer(layer, "attn_q.weight", &[shape.n_embd, q]);
-    tensors.layer(layer, "attn_k.weight", &[shape.n_embd, kv]);
-    tensors.layer(layer, "attn_v.weight", &[shape.n_embd, kv]);
-    tensors.layer(layer, "attn_output.weight", &[q, shape.n_embd]);
-    if shape.architecture != Architecture::Llama {
-        tensors.layer(layer, "attn_q_norm.weight", &[shape.head_dim]);
-        tensors.layer(layer, "attn_k_norm.weight", &[shape.head_dim]);
+    use Architecture::{Gemma3, Glm4, GptOss, Lfm2, Olmo2, Olmoe, Phi3, Qwen2, Qwen3, Qwen3Moe};
+    let (q, kv, architecture) = (shape.n_head * shape.head_dim, shape.n_head_kv * shape.head_dim, shape.architecture);
+    if architecture == Phi3 {
+        tensors.layer(layer, "attn_qkv.weight", &[shape.n_embd, q + 2 * kv]);
+    } else {
+        let has_bias = matches!(architecture, Qwen2 | GptOss);
+        for (name, width) in [("attn_q", q), ("attn_k", kv), ("attn_v", kv)] {
+            tensors.layer(layer, &format!("{name}.weight"), &[shape.n_embd, width]);
+            if has_bias {
+                tensors.layer(layer, &format!("{name}.bias"), &[width]);
+            }
+        }
     }
-    if shape.architecture == Architecture::Gemma3 {
+    tensors.layer(layer, "attn_output.weight", &[q, shape.n_embd]);
+    // some norm each head, others all heads together
+    let normed = match architecture {
+        Qwen3 | Qwen3Moe | Gemma3 | Lfm2 => Some((shape.head_dim, shape.head_dim)),
+        Olmo2 | Olmoe => Some((q, kv)),
+        _ => None,
+    };
+    if let Some((of_q, of_k)) = normed {
+        tensors.layer(layer, "attn_q_norm.weight", &[of_q]);
+        tensors.layer(layer, "attn_k_norm.weight", &[of_k]);
+    }
+    if architecture == GptOss {
+        tensors.layer(layer, "attn_output.bias", &[shape.n_embd]);
+        tensors.layer(layer, "attn_sinks.weight", &[shape.n_head]);
+    }
+    if matches!(architecture, Gemma3 | Olmo2 | Glm4 | GptOss) {
         tensors.layer(layer, "post_attention_norm.weight", &[shape.n_embd]);
     }
 }
 
 fn feed_forward(tensors: &mut Tensors, layer: u32, shape: &Shape) {
-    let n_embd = shape.n_embd;
-    tensors.layer(layer, "ffn_norm.weight", &[n_embd]);
+    use Architecture::{Gemma3, Glm4, GptOss, Olmo2, Phi3};
+    let (n_embd, architecture) = (shape.n_embd, shape.architecture);
+    // the norm after attention stands before the experts here
+    if norms_before(architecture) && architecture != GptOss {
+        tensors.layer(layer, "ffn_norm.weight", &[n_embd]);
+    }
     if let Some(experts) = shape.experts {
         tensors.layer(layer, "ffn_gate_inp.weight", &[n_embd, experts.count]);
         tensors.layer(layer, "ffn_gate_exps.weight", &[n_embd, experts.n_ff, experts.count]);
         tensors.layer(layer, "ffn_up_exps.weight", &[n_embd, experts.n_ff, experts.count]);
         tensors.layer(layer, "ffn_down_exps.weight", &[experts.n_ff, n_embd, experts.count]);
+        if architecture == GptOss {
+            tensors.layer(layer, "ffn_gate_inp.bias", &[experts.count]);
+            tensors.layer(layer, "ffn_gate_exps.bias", &[experts.n_ff, experts.count]);
+            tensors.layer(layer, "ffn_up_exps.bias", &[experts.n_ff, experts.count]);
+            tensors.layer(layer, "ffn_down_exps.bias", &[n_embd, experts.count]);
+        }
         return;
     }
-    tensors.layer(layer, "ffn_gate.weight", &[n_embd, shape.n_ff]);
-    tensors.layer(layer, "ffn_up.weight", &[n_embd, shape.n_ff]);
+    if matches!(architecture, Phi3 | Glm4) {
+        // gate and up in one matrix
+        tensors.layer(layer, "ffn_up.weight", &[n_embd, 2 * shape.n_ff]);
+    } else {
+        tensors.layer(layer, "ffn_gate.weight", &[n_embd, shape.n_ff]);
+        tensors.layer(layer, "ffn_up.weight", &[n_embd, shape.n_ff]);
+    }
     tensors.layer(layer, "ffn_down.weight", &[shape.n_ff, n_embd]);
-    if shape.architecture == Architecture::Gemma3 {
+    if matches!(architecture, Gemma3 | Olmo2 | Glm4) {
         tensors.layer(layer, "post_ffw_norm.weight", &[n_embd]);
     }
 }
