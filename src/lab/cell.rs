@@ -203,7 +203,6 @@ impl Record {
             started_at: format!("{:.0}", Timestamp::now()),
             duration_seconds: 0.0,
             cut_off: false,
-            decision: None,
             files: Vec::new(),
         };
         Self {

@@ -75,9 +75,6 @@ pub struct Outcome {
     /// Somebody stopped the run while it was measured: a resumed run measures what is missing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut_off: bool,
-    /// Why it was not tried, where what others showed decided that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub decision: Option<Skip>,
     /// The files that were measured, as they were then.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FileStamp>,

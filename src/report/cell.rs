@@ -211,7 +211,6 @@ pub(super) fn not_reached(planned: &PlannedCell, interrupted: bool) -> CellView 
         started_at: String::new(),
         duration_seconds: 0.0,
         cut_off: false,
-        decision: None,
         files: Vec::new(),
     };
     CellView { reached: false, ..CellView::of(&outcome, 0) }

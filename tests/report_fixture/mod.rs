@@ -88,7 +88,6 @@ fn outcome(cell: Cell, status: Status, profile: ProfileOutcome) -> Outcome {
         started_at: "2026-01-02T03:04:05Z".to_owned(),
         duration_seconds: 22.5,
         cut_off: false,
-        decision: None,
         files: vec![],
     }
 }
