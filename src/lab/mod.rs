@@ -11,6 +11,7 @@ pub mod cell;
 pub mod checkpoint;
 pub mod console;
 pub mod context;
+pub mod fetching;
 pub mod ladder;
 pub mod learn;
 pub mod models;
@@ -21,6 +22,7 @@ pub mod source;
 pub mod stamp;
 pub mod synthetic;
 pub mod whole;
+pub mod wishes;
 
 use tokio::sync::watch;
 
