@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod completions;
+pub mod config;
 pub mod context;
 pub mod machine;
 pub mod out;
@@ -32,6 +33,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Synth(args) => synth::run(args),
         Command::Quantize(args) => quantize::run(args),
         Command::Machine(args) => machine::run(args),
+        Command::Config(args) => config::run(args),
         Command::Report(args) => report::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Worker(args) => worker::run(args),

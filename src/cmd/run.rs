@@ -16,7 +16,7 @@ use crate::lab::ladder::{self, Candidate};
 use crate::lab::run_file::{self, RunFile};
 use crate::lab::synthetic::{self, Synthetic};
 use crate::machine::Machine;
-use crate::plan::config::Config;
+use crate::plan::config::{Config, OutputConfig, Weights};
 use crate::plan::matrix::{self, Limits, Material, PlannedCell};
 use crate::profiles::{Job, ProfileName, interactive};
 use crate::quants::{self, Store};
@@ -46,7 +46,7 @@ pub struct Args {
     /// Only these quantizations; those that are not there are made from the model's F16, BF16 or F32 file.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     quants: Vec<Quant>,
-    /// The run's folder; by default one named by time and host in `results/`.
+    /// The run's folder; by default one named by time and host in the configured folder (`results`).
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Say what would be run, and run nothing.
@@ -58,11 +58,11 @@ pub struct Args {
     /// Most memory that a model may take, in GB (10^9 bytes) [default: what is free].
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     max_memory_gb: Option<f64>,
-    /// Measure the models' files, or shapes with synthetic weights that are made on the spot.
-    #[arg(long, value_enum, default_value = "real")]
-    weights: Weights,
-    /// Reports to write: json, csv, md.
-    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "json,csv,md")]
+    /// Measure the models' files, or shapes with synthetic weights that are made on the spot [default: real].
+    #[arg(long, value_enum)]
+    weights: Option<Weights>,
+    /// Reports to write [default: json,csv,md].
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
     format: Vec<report::Format>,
     /// Start of all random numbers.
     #[arg(long, value_name = "N")]
@@ -84,28 +84,19 @@ pub struct Args {
     flash_attn: Option<FlashAttention>,
 }
 
-/// Whose weights are measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Weights {
-    /// Those of the files.
-    Real,
-    /// Made up: speed and memory are real, words are not.
-    Synthetic,
-}
-
 /// Runs the command.
 ///
 /// # Errors
 /// A [`UsageError`] for wrong arguments or configuration; otherwise what kept the run from being kept (folder, disk).
 #[allow(clippy::needless_pass_by_value)] // every command has the same signature
 pub fn run(args: Args) -> anyhow::Result<Exit> {
-    let profiles = profile_names(&args.profiles)?;
     let config = configuration(&args)?;
-    let material = material(&config, &args)?;
+    let profiles = if config.run.profiles.is_empty() { profile_names(&[])? } else { config.run.profiles.clone() };
+    let material = material(&config)?;
     let given_bytes = max_memory_bytes(args.max_memory_gb)?.or(config.limits.max_memory_bytes());
-    let (synthetic, candidates) = match args.weights {
-        Weights::Synthetic => (synthetic_models(&args)?, Vec::new()),
-        Weights::Real => (Vec::new(), ladder::find(&args.models, &args.quants)?),
+    let (synthetic, candidates) = match config.run.weights {
+        Weights::Synthetic => (synthetic_models(&args, &config.run.quants)?, Vec::new()),
+        Weights::Real => (Vec::new(), ladder::find(&args.models, &config.run.quants)?),
     };
     let found = synthetic.iter().map(|s| &s.found).chain(candidates.iter().map(|c| &c.found)).cloned().collect();
     let machine = Machine::detect();
@@ -137,7 +128,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("tokio cannot start")?;
     runtime.block_on(make(&candidates, &mut plan, limits.threads))?;
     let run_file = run_file(&config, machine, engine, &plan)?;
-    runtime.block_on(measure(&args, run_file, &plan, &workers))
+    runtime.block_on(measure(&args, &config.output, run_file, &plan, &workers))
 }
 
 /// Makes the quantizations that are not there. One that cannot be made is a cell that fails, with the reason.
@@ -166,11 +157,17 @@ async fn make(candidates: &[Candidate], plan: &mut [PlannedCell], threads: u32) 
     Ok(())
 }
 
-async fn measure(args: &Args, mut run_file: RunFile, plan: &[PlannedCell], workers: &Workers) -> anyhow::Result<Exit> {
+async fn measure(
+    args: &Args,
+    output: &OutputConfig,
+    mut run_file: RunFile,
+    plan: &[PlannedCell],
+    workers: &Workers,
+) -> anyhow::Result<Exit> {
     let cancel = interrupt::watch();
     let folder = match &args.out {
         Some(folder) => folder.clone(),
-        None => new_folder(Path::new("results"), &run_file.folder_name())?,
+        None => new_folder(&output.folder, &run_file.folder_name())?,
     };
     let mut checkpoint = Checkpoint::create(&folder, &run_file)?;
     let begun = std::time::Instant::now();
@@ -179,7 +176,7 @@ async fn measure(args: &Args, mut run_file: RunFile, plan: &[PlannedCell], worke
     run_file.duration_seconds = Some(begun.elapsed().as_secs_f64());
     run_file.interrupted = ended.as_ref().is_ok_and(|e| e.interrupted);
     let saved = run_file.save(&folder);
-    let shown = super::report::run(super::report::Args { folder, format: args.format.clone() });
+    let shown = super::report::run(super::report::Args { folder, format: output.formats.clone() });
     // all that went wrong is told; the first decides how the program ends
     let (ended, mut errors) = match ended {
         Ok(ended) => (ended, Vec::new()),
@@ -229,9 +226,9 @@ fn run_file(config: &Config, machine: Machine, engine: EngineInfo, plan: &[Plann
     Ok(RunFile::begin(serde_json::to_value(config)?, seed, machine, Some(engine), plan))
 }
 
-fn synthetic_models(args: &Args) -> anyhow::Result<Vec<Synthetic>> {
+fn synthetic_models(args: &Args, quants: &[Quant]) -> anyhow::Result<Vec<Synthetic>> {
     let names: Vec<_> = args.models.iter().map(|m| m.to_string_lossy().into_owned()).collect();
-    synthetic::find(&names, &args.quants, args.seed)
+    synthetic::find(&names, quants, args.seed)
 }
 
 fn profile_names(given: &[String]) -> anyhow::Result<Vec<ProfileName>> {
@@ -269,6 +266,16 @@ fn configuration(args: &Args) -> anyhow::Result<Config> {
         config.quality.make_full();
         config.long_context.make_full();
     }
+    if !args.profiles.is_empty() {
+        config.run.profiles = profile_names(&args.profiles)?;
+    }
+    if !args.quants.is_empty() {
+        config.run.quants.clone_from(&args.quants);
+    }
+    if !args.format.is_empty() {
+        config.output.formats.clone_from(&args.format);
+    }
+    config.run.weights = args.weights.unwrap_or(config.run.weights);
     if !args.prompts.is_empty() {
         config.quality.prompts.clone_from(&args.prompts);
     }
@@ -286,12 +293,12 @@ fn configuration(args: &Args) -> anyhow::Result<Config> {
 }
 
 /// What the profiles ask, read before anything is measured.
-fn material(config: &Config, args: &Args) -> anyhow::Result<Material> {
+fn material(config: &Config) -> anyhow::Result<Material> {
     Ok(Material {
         interactive: prompts(config.interactive.prompts.as_deref())?,
         questions: super::questions::source(config.quality.set, &config.quality.prompts)?,
         text: super::questions::text("quality.divergence_text", config.quality.divergence_text.as_deref())?,
-        question_synthetic: args.profiles.iter().any(|name| name == ProfileName::Quality.name()),
+        question_synthetic: config.run.profiles.contains(&ProfileName::Quality),
     })
 }
 

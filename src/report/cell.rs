@@ -3,6 +3,7 @@
 use crate::engine::{MemoryBreakdown, ModelInfo};
 use crate::lab::outcome::{Cell, Outcome, ProfileOutcome, Status};
 use crate::lab::run_file::PlannedCell;
+use crate::plan::config::Thresholds;
 use crate::profiles::ProfileName;
 use crate::stats::gigabytes;
 use crate::verdict::interpretation::{SYNTHETIC, counted, ended_early};
@@ -70,10 +71,10 @@ impl Verdict {
 }
 
 impl CellView {
-    /// What is shown of an outcome, on a machine with so much memory.
+    /// What is shown of an outcome, on a machine with so much memory, graded by these thresholds.
     #[must_use]
-    pub fn of(outcome: &Outcome, machine_bytes: u64) -> Self {
-        let profiles: Vec<ProfileView> = outcome.profiles.iter().map(ProfileView::of).collect();
+    pub fn of(outcome: &Outcome, machine_bytes: u64, thresholds: &Thresholds) -> Self {
+        let profiles: Vec<ProfileView> = outcome.profiles.iter().map(|p| ProfileView::of(p, thresholds)).collect();
         let mut view = Self {
             cell: outcome.cell.clone(),
             reached: true,
@@ -202,7 +203,7 @@ pub(super) fn not_reached(planned: &PlannedCell, interrupted: bool) -> CellView 
         started_at: String::new(),
         duration_seconds: 0.0,
     };
-    CellView { reached: false, ..CellView::of(&outcome, 0) }
+    CellView { reached: false, ..CellView::of(&outcome, 0, &Thresholds::default()) }
 }
 
 fn verdict(status: Status, profiles: &[ProfileView]) -> Option<Verdict> {
