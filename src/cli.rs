@@ -38,6 +38,8 @@ pub enum Command {
     Models(cmd::models::Args),
     /// What this machine is and what it can do at most.
     Machine(cmd::machine::Args),
+    /// Print the configuration that is in force, with every key explained; or check a file.
+    Config(cmd::config::Args),
     /// Build the reports of a run again.
     Report(cmd::report::Args),
     /// Print a shell's completion script.

@@ -308,6 +308,9 @@ fn a_worker_that_dies_in_the_middle_of_a_load_leaves_the_loads_before_it() {
     };
     let summary = long_context::summarize(samples);
     assert_eq!(summary.largest().map(|load| load.tokens), Some(256));
-    assert_eq!(long_context::rating(&summary), Some(sweetspot::verdict::Rating::Failed));
+    assert_eq!(
+        long_context::rating(&summary, &long_context::Thresholds::default()),
+        Some(sweetspot::verdict::Rating::Failed)
+    );
     assert!(long_context::interpretation(&summary).contains("the worker ended while the context was filled"));
 }

@@ -9,9 +9,7 @@ use sweetspot::engine::fake::{Act, Delays, Place, Script};
 use sweetspot::engine::{BufferUse, ContextParams, MemoryBreakdown, ModelInfo};
 use sweetspot::machine::vitals::ProcessMemory;
 use sweetspot::probe::kv_growth::EndedBy;
-use sweetspot::profiles::long_context::{
-    self, Job, LeftOut, Samples, Summary, criteria, interpretation, rating, summarize, undecided,
-};
+use sweetspot::profiles::long_context::{self, Job, LeftOut, Samples, Summary, Thresholds, interpretation, summarize};
 use sweetspot::profiles::{self, ProfileError, Progress};
 use sweetspot::verdict::Rating;
 
@@ -52,6 +50,14 @@ fn run_until(script: Script, job: Job, stop: impl Fn(&Progress) -> bool) -> Resu
         profiles::Samples::LongContext(samples) => Ok(samples),
         _ => panic!("a long-context job gave other samples"),
     }
+}
+
+fn rating(summary: &Summary) -> Option<Rating> {
+    long_context::rating(summary, &Thresholds::default())
+}
+
+fn undecided(summary: &Summary) -> Option<String> {
+    long_context::undecided(summary, &Thresholds::default())
 }
 
 fn near(value: Option<f64>, expected: f64) -> bool {
@@ -184,7 +190,11 @@ fn memory_that_was_swapped_out_fails_the_profile_however_fast_it_was() {
     samples.growth.points[1].process.as_mut().unwrap().swap_bytes = Some(3_000_000_000);
     let summary = summarize(&samples);
     assert_eq!(rating(&summary), Some(Rating::Failed));
-    assert!(criteria(&summary).iter().any(|c| c.metric == "swapped_gb" && c.rating == Rating::Failed));
+    assert!(
+        long_context::criteria(&summary, &Thresholds::default())
+            .iter()
+            .any(|c| c.metric == "swapped_gb" && c.rating == Rating::Failed)
+    );
     assert!(interpretation(&summary).ends_with("Memory ran out: 3.00 GB of the process were swapped out."));
 }
 

@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod completions;
+pub mod config;
 pub mod context;
 pub mod machine;
 pub mod models;
@@ -34,6 +35,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Quantize(args) => quantize::run(args),
         Command::Models(args) => models::run(args),
         Command::Machine(args) => machine::run(args),
+        Command::Config(args) => config::run(args),
         Command::Report(args) => report::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Worker(args) => worker::run(args),

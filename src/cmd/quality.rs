@@ -114,7 +114,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     let reference = args.reference.as_deref().map(reference).transpose()?;
     let asks = args.set.is_some() || !args.prompts.is_empty() || (reference.is_none() && !args.caches_differ());
     let config = super::questions::configuration(args.config.as_deref())?;
-    let configured_bytes = config.limits.max_memory_bytes();
+    let (configured_bytes, thresholds) = (config.limits.max_memory_bytes(), config.thresholds);
     let config = config.quality;
     let prompts = if args.prompts.is_empty() { &config.prompts } else { &args.prompts };
     let source = super::questions::source(args.set.or(config.set), prompts)?;
@@ -131,7 +131,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         found.into_iter().map(|found| plan(&args, found, ask.as_ref(), reference.as_ref(), &text)).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("tokio cannot start")?;
     let (outcomes, interrupted) = runtime.block_on(measure(&cells, &workers));
-    let mut views: Vec<CellView> = outcomes.iter().map(|outcome| CellView::of(outcome, 0)).collect();
+    let mut views: Vec<CellView> = outcomes.iter().map(|outcome| CellView::of(outcome, 0, &thresholds)).collect();
     report::quality::compare_all(&mut views);
     out::print(&match args.output {
         Format::Text => report::quality::text::render(&views) + &report::divergence::text(&outcomes),

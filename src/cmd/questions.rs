@@ -29,17 +29,61 @@ pub(super) fn source(name: Option<SetName>, files: &[PathBuf]) -> anyhow::Result
     Ok(QuestionSource { name, files: all })
 }
 
-/// The configuration of a file, or the defaults.
+/// The configuration: of the named file, else of `./sweetspot.toml`, else of the person's own folder, else the defaults. A
+/// file that nobody named is told on stderr, since it changes results.
 ///
 /// # Errors
 /// A [`UsageError`] for a file that is not there or no configuration.
 pub(super) fn configuration(path: Option<&Path>) -> anyhow::Result<Config> {
-    let Some(path) = path else { return Ok(Config::default()) };
-    let wrong = |why: String| UsageError::new(format!("--config {}: {why}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
-    let mut config = Config::parse(&text).map_err(wrong)?;
+    let (file, config) = find_configuration(path)?;
+    if let Some(file) = file.filter(|_| path.is_none()) {
+        crate::say!("configuration: {}", file.display());
+    }
+    Ok(config)
+}
+
+/// The configuration as [`configuration`] finds it, and the file that it was read from.
+///
+/// # Errors
+/// A [`UsageError`] for a file that is not there or no configuration.
+pub(super) fn find_configuration(path: Option<&Path>) -> anyhow::Result<(Option<PathBuf>, Config)> {
+    if let Some(path) = path {
+        let what = format!("--config {}", path.display());
+        let text = std::fs::read_to_string(path).map_err(|error| UsageError::new(format!("{what}: {error}")))?;
+        return Ok((Some(path.to_owned()), read(&text, path, &what)?));
+    }
+    for file in usual_files() {
+        match std::fs::read_to_string(&file) {
+            Ok(text) => {
+                let config = read(&text, &file, &file.display().to_string())?;
+                return Ok((Some(file), config));
+            }
+            Err(error) if is_absent(&error) => {}
+            Err(error) => return Err(UsageError::new(format!("{}: {error}", file.display()))),
+        }
+    }
+    Ok((None, Config::default()))
+}
+
+fn is_absent(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+}
+
+/// Where a configuration is looked for that nobody named, in this order.
+fn usual_files() -> Vec<PathBuf> {
+    const NAME: &str = "sweetspot.toml";
+    let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let own = variable("XDG_CONFIG_HOME").or_else(|| if cfg!(windows) { variable("APPDATA") } else { None });
+    let own = own.or_else(|| std::env::home_dir().map(|home| home.join(".config")));
+    let own = own.map(|folder| folder.join("sweetspot").join(NAME));
+    [Some(PathBuf::from(NAME)), own].into_iter().flatten().collect()
+}
+
+/// Reads a configuration's text; `what` names it in errors.
+fn read(text: &str, file: &Path, what: &str) -> anyhow::Result<Config> {
+    let mut config = Config::parse(text).map_err(|why| UsageError::new(format!("{what}: {why}")))?;
     // a relative path in a file is relative to the file
-    if let Some(folder) = path.parent() {
+    if let Some(folder) = file.parent() {
         let files = config.interactive.prompts.iter_mut().chain(&mut config.quality.prompts);
         files.chain(&mut config.quality.divergence_text).for_each(|file| *file = folder.join(&*file));
     }

@@ -7,9 +7,11 @@ mod check;
 mod interactive;
 mod limits;
 mod long_context;
+mod print;
 mod quality;
 mod run;
 mod termination;
+mod thresholds;
 mod worker;
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +25,7 @@ pub use long_context::LongContextConfig;
 pub use quality::{QualityConfig, SetName};
 pub use run::{OutputConfig, RunConfig, Weights};
 pub use termination::TerminationConfig;
+pub use thresholds::Thresholds;
 pub use worker::WorkerConfig;
 
 /// Everything that can be configured. `sweetspot run --config FILE` reads it; every run's `run.json` keeps it.
@@ -41,6 +44,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// When measuring is given up.
     pub termination: TerminationConfig,
+    /// What makes a result excellent, good, acceptable or poor.
+    pub thresholds: Thresholds,
     /// The interactive profile.
     pub interactive: InteractiveConfig,
     /// The quality profile.
@@ -109,6 +114,7 @@ impl Config {
         self.worker.check(&mut problems);
         self.limits.check(&mut problems);
         self.termination.check(&mut problems);
+        self.thresholds.check(&mut problems);
         self.interactive.check(&mut problems);
         self.quality.check(&mut problems);
         self.long_context.check(&mut problems);

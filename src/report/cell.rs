@@ -3,6 +3,7 @@
 use crate::engine::{MemoryBreakdown, ModelInfo};
 use crate::lab::outcome::{Cell, Outcome, ProfileOutcome, Status};
 use crate::lab::run_file::PlannedCell;
+use crate::plan::config::Thresholds;
 use crate::plan::termination::Skip;
 use crate::profiles::ProfileName;
 use crate::stats::gigabytes;
@@ -73,10 +74,10 @@ impl Verdict {
 }
 
 impl CellView {
-    /// What is shown of an outcome, on a machine with so much memory.
+    /// What is shown of an outcome, on a machine with so much memory, graded by these thresholds.
     #[must_use]
-    pub fn of(outcome: &Outcome, machine_bytes: u64) -> Self {
-        let profiles: Vec<ProfileView> = outcome.profiles.iter().map(ProfileView::of).collect();
+    pub fn of(outcome: &Outcome, machine_bytes: u64, thresholds: &Thresholds) -> Self {
+        let profiles: Vec<ProfileView> = outcome.profiles.iter().map(|p| ProfileView::of(p, thresholds)).collect();
         let mut view = Self {
             cell: outcome.cell.clone(),
             reached: true,
@@ -213,7 +214,7 @@ pub(super) fn not_reached(planned: &PlannedCell, interrupted: bool) -> CellView 
         cut_off: false,
         files: Vec::new(),
     };
-    CellView { reached: false, ..CellView::of(&outcome, 0) }
+    CellView { reached: false, ..CellView::of(&outcome, 0, &Thresholds::default()) }
 }
 
 fn verdict(status: Status, profiles: &[ProfileView]) -> Option<Verdict> {

@@ -17,12 +17,13 @@ const EMPTY: &str = "–";
 
 impl ProfileView {
     /// What the samples of the profile mean.
-    pub(super) fn judge_long_context(&mut self, samples: &Samples) {
+    pub(super) fn judge_long_context(&mut self, samples: &Samples, thresholds: &long_context::Thresholds) {
         let summary = long_context::summarize(samples);
-        self.rating = long_context::rating(&summary);
-        self.criteria = long_context::criteria(&summary).iter().map(|c| (c.metric.to_owned(), c.rating)).collect();
+        self.rating = long_context::rating(&summary, thresholds);
+        let criteria = long_context::criteria(&summary, thresholds);
+        self.criteria = criteria.iter().map(|c| (c.metric.to_owned(), c.rating)).collect();
         self.interpretation = Some(long_context::interpretation(&summary));
-        match (self.rating, long_context::undecided(&summary)) {
+        match (self.rating, long_context::undecided(&summary, thresholds)) {
             (_, Some(reason)) => {
                 self.status = ProfileStatus::Error;
                 self.reason.get_or_insert(reason);

@@ -2,6 +2,7 @@
 
 use super::quality::QualityView;
 use crate::lab::outcome::{ProfileOutcome, Status};
+use crate::plan::config::Thresholds;
 use crate::profiles::{Metric, ProfileName, Samples, interactive, long_context, quality};
 use crate::verdict::{Rating, recommendation};
 use crate::worker::exit::Exit;
@@ -83,7 +84,7 @@ impl ProfileView {
         if weak.is_empty() { numbers } else { format!("{numbers}; held back by {}", weak.join(" and ")) }
     }
 
-    pub(super) fn of(outcome: &ProfileOutcome) -> Self {
+    pub(super) fn of(outcome: &ProfileOutcome, thresholds: &Thresholds) -> Self {
         let mut view = Self {
             profile: outcome.profile,
             status: match outcome.status {
@@ -104,7 +105,7 @@ impl ProfileView {
             long_context: None,
         };
         if let Some(samples) = &outcome.samples {
-            view.judge(samples);
+            view.judge(samples, thresholds);
         }
         if outcome.status == Status::Failed {
             // what it had measured before it failed does not make it pass
@@ -117,17 +118,17 @@ impl ProfileView {
         view
     }
 
-    fn judge(&mut self, samples: &Samples) {
+    fn judge(&mut self, samples: &Samples, thresholds: &Thresholds) {
         self.metrics = samples.metrics();
         self.status = ProfileStatus::Passed;
         match samples {
             Samples::Interactive(samples) => {
                 let summary = interactive::summarize(samples);
-                let rating = interactive::rating(&summary);
+                let rating = interactive::rating(&summary, &thresholds.interactive);
                 self.rating = Some(rating);
-                self.criteria =
-                    interactive::criteria(&summary).iter().map(|c| (c.metric.to_owned(), c.rating)).collect();
-                self.interpretation = Some(interactive::interpretation(&summary));
+                let criteria = interactive::criteria(&summary, &thresholds.interactive);
+                self.criteria = criteria.iter().map(|c| (c.metric.to_owned(), c.rating)).collect();
+                self.interpretation = Some(interactive::interpretation(&summary, &thresholds.interactive));
                 self.ended_by = vec![
                     ("repetitions", samples.generations_ended_by),
                     ("first tokens", samples.first_tokens_ended_by),
@@ -137,7 +138,7 @@ impl ProfileView {
                 }
             }
             Samples::Quality(samples) => self.judge_quality(samples),
-            Samples::LongContext(samples) => self.judge_long_context(samples),
+            Samples::LongContext(samples) => self.judge_long_context(samples, &thresholds.long_context),
             Samples::Bench(_) => {}
         }
     }

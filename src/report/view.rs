@@ -7,6 +7,7 @@ use super::folder::RunFolder;
 use super::metadata::{Hardware, engine_line};
 use crate::lab::outcome::{Outcome, Status};
 use crate::lab::run_file::RunFile;
+use crate::plan::config::Thresholds;
 use crate::profiles::ProfileName;
 use crate::verdict::interpretation::{NOT_NATIVE, counted};
 use crate::verdict::recommendation::{self, Overall, Recommendation, Settings};
@@ -97,15 +98,16 @@ pub(super) fn printable(text: &str) -> String {
 fn cells(run: &RunFile, outcomes: &[Outcome]) -> Vec<CellView> {
     let machine_bytes: u64 = run.machine.usable_memory_bytes()
         + run.machine.gpus.iter().filter_map(|gpu| gpu.memory_total_bytes).sum::<u64>();
+    let thresholds = Thresholds::of_run(&run.configuration);
     let planned = run.plan.iter().map(|planned| {
-        outcomes
-            .iter()
-            .find(|outcome| outcome.cell.is(&planned.cell))
-            .map_or_else(|| cell::not_reached(planned, run.interrupted), |outcome| CellView::of(outcome, machine_bytes))
+        outcomes.iter().find(|outcome| outcome.cell.is(&planned.cell)).map_or_else(
+            || cell::not_reached(planned, run.interrupted),
+            |outcome| CellView::of(outcome, machine_bytes, &thresholds),
+        )
     });
     // An outcome that is in no plan is shown all the same: it was measured.
     let others = outcomes.iter().filter(|outcome| !run.plan.iter().any(|planned| planned.cell.is(&outcome.cell)));
-    planned.chain(others.map(|outcome| CellView::of(outcome, machine_bytes))).collect()
+    planned.chain(others.map(|outcome| CellView::of(outcome, machine_bytes, &thresholds))).collect()
 }
 
 fn notes(run: &RunFile, cells: &[CellView], warnings: Vec<String>) -> Vec<String> {

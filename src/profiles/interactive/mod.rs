@@ -13,7 +13,7 @@ use crate::engine::{ContextParams, Sampling};
 
 pub use measure::run;
 pub use metrics::{Summary, metrics, summarize};
-pub use thresholds::{Criterion, criteria, interpretation, rating};
+pub use thresholds::{Criterion, Thresholds, criteria, interpretation, rating};
 
 /// What the loop needs to know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

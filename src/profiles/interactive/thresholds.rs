@@ -1,6 +1,8 @@
 //! What the numbers of the interactive profile mean for a person: thresholds with their sources, a rating, one or two
 //! sentences. `docs/method.md` gives the same table.
 
+use serde::{Deserialize, Serialize};
+
 use super::Summary;
 use crate::profiles::EndedBy;
 use crate::verdict::Rating;
@@ -9,19 +11,43 @@ use crate::verdict::interpretation::{
 };
 use crate::verdict::rating::Scale;
 
-/// Seconds to the first token. 1 s is the limit for a flow of thought that is not interrupted and 10 s that for keeping
-/// attention on the dialogue: Nielsen, "Usability Engineering" (1993), chapter 5, after Miller (1968). After 30 s people
-/// have turned to something else.
-pub const TTFT_SECONDS: Scale = Scale::AtMost([1.0, 3.0, 10.0, 30.0]);
+/// Bounds of the grades excellent, good, acceptable and poor. What is beyond the last fails.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Thresholds {
+    /// Seconds to the first token, at most.
+    pub ttft_seconds: [f64; 4],
+    /// Tokens per second after the first, at least.
+    pub tokens_per_second: [f64; 4],
+    /// Standard deviation of the gaps in percent of their mean, at most. Beyond the last is poor: unevenness alone never
+    /// fails a model.
+    pub variance_percent: [f64; 3],
+}
 
-/// Tokens per second after the first. People read about 5.3 tokens a second (238 words a minute, 0.75 words a token): 7 is
-/// ahead of most readers, 15 of those who skim, 30 feels like a page that is simply there. Below 2 an answer of 256 tokens
-/// takes more than two minutes.
-pub const TOKENS_PER_SECOND: Scale = Scale::AtLeast([30.0, 15.0, 7.0, 2.0]);
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self {
+            // 1 s is the limit for a flow of thought that is not interrupted and 10 s that for keeping attention on the
+            // dialogue: Nielsen, "Usability Engineering" (1993), chapter 5, after Miller (1968). After 30 s people have
+            // turned to something else.
+            ttft_seconds: [1.0, 3.0, 10.0, 30.0],
+            // People read about 5.3 tokens a second (238 words a minute, 0.75 words a token): 7 is ahead of most readers, 15
+            // of those who skim, 30 feels like a page that is simply there. Below 2 an answer of 256 tokens takes more than
+            // two minutes.
+            tokens_per_second: [30.0, 15.0, 7.0, 2.0],
+            // Up to a fifth a stream looks even; at 100 % the gaps are as irregular as rain (an exponential distribution),
+            // and the stream stutters.
+            variance_percent: [20.0, 50.0, 100.0],
+        }
+    }
+}
 
-/// Standard deviation of the gaps in percent of their mean. Up to a fifth a stream looks even; at 100 % the gaps are as
-/// irregular as rain (an exponential distribution), and the stream stutters. Unevenness alone never fails a model.
-pub const VARIANCE_PERCENT: Scale = Scale::AtMost([20.0, 50.0, 100.0, f64::INFINITY]);
+impl Thresholds {
+    fn variance(&self) -> Scale {
+        let [excellent, good, acceptable] = self.variance_percent;
+        Scale::AtMost([excellent, good, acceptable, f64::INFINITY])
+    }
+}
 
 /// A gap that is shorter than reading one word is not seen: where 99 % of the gaps are, variance is good at least.
 const UNSEEN_GAP_MS: f64 = 60_000.0 / READING_WORDS_PER_MINUTE;
@@ -41,30 +67,31 @@ pub struct Criterion {
 /// The grades of the single numbers; a number that the samples do not define fails, but for the variance, which needs three
 /// tokens and is then left out.
 #[must_use]
-pub fn criteria(summary: &Summary) -> Vec<Criterion> {
+pub fn criteria(summary: &Summary, thresholds: &Thresholds) -> Vec<Criterion> {
     let rate = |scale: Scale, value: Option<f64>| value.map_or(Rating::Failed, |value| scale.rate(value));
-    let ttft = rate(TTFT_SECONDS, summary.ttft_seconds.map(|ttft| ttft.median));
-    let speed = rate(TOKENS_PER_SECOND, summary.tokens_per_second.map(|speed| speed.median));
+    let ttft = rate(Scale::AtMost(thresholds.ttft_seconds), summary.ttft_seconds.map(|ttft| ttft.median));
+    let speed = rate(Scale::AtLeast(thresholds.tokens_per_second), summary.tokens_per_second.map(|speed| speed.median));
     let mut criteria = vec![
         Criterion { metric: "ttft_seconds", rating: ttft },
         Criterion { metric: "tokens_per_second", rating: speed },
     ];
     if let (Some(variance), Some(itl)) = (summary.variance_percent, summary.itl_ms) {
         let unseen = if itl.p99 <= UNSEEN_GAP_MS { Rating::Good } else { Rating::Failed };
-        criteria.push(Criterion { metric: "variance_percent", rating: VARIANCE_PERCENT.rate(variance).max(unseen) });
+        criteria
+            .push(Criterion { metric: "variance_percent", rating: thresholds.variance().rate(variance).max(unseen) });
     }
     criteria
 }
 
 /// The worst of the [`criteria`].
 #[must_use]
-pub fn rating(summary: &Summary) -> Rating {
-    Rating::worst(criteria(summary).iter().map(|criterion| criterion.rating)).unwrap_or(Rating::Failed)
+pub fn rating(summary: &Summary, thresholds: &Thresholds) -> Rating {
+    Rating::worst(criteria(summary, thresholds).iter().map(|criterion| criterion.rating)).unwrap_or(Rating::Failed)
 }
 
 /// What it will feel like, in plain sentences, and what the reader should know about the numbers.
 #[must_use]
-pub fn interpretation(summary: &Summary) -> String {
+pub fn interpretation(summary: &Summary, thresholds: &Thresholds) -> String {
     let Some(ttft) = summary.ttft_seconds else {
         return "No request gave a first token.".to_owned();
     };
@@ -81,7 +108,7 @@ pub fn interpretation(summary: &Summary) -> String {
             seconds(ttft.median)
         ),
     }];
-    sentences.extend(unevenness(summary));
+    sentences.extend(unevenness(summary, thresholds));
     sentences.extend(early_ends(summary));
     sentences.extend(uncertainty(summary));
     if summary.fallback_template {
@@ -90,9 +117,9 @@ pub fn interpretation(summary: &Summary) -> String {
     sentences.join(" ")
 }
 
-fn unevenness(summary: &Summary) -> Option<String> {
+fn unevenness(summary: &Summary, thresholds: &Thresholds) -> Option<String> {
     let (variance, itl) = (summary.variance_percent?, summary.itl_ms?);
-    let visible = itl.p99 > UNSEEN_GAP_MS && VARIANCE_PERCENT.rate(variance) < Rating::Good;
+    let visible = itl.p99 > UNSEEN_GAP_MS && thresholds.variance().rate(variance) < Rating::Good;
     visible.then(|| format!("The stream stutters: one gap in a hundred is longer than {} ms.", number(itl.p99)))
 }
 
@@ -120,6 +147,23 @@ mod tests {
     use super::*;
     use crate::profiles::interactive::metrics::tests::{request, samples};
     use crate::profiles::interactive::{Purpose, Samples, Stop, summarize};
+
+    fn rating(summary: &Summary) -> Rating {
+        super::rating(summary, &Thresholds::default())
+    }
+
+    fn interpretation(summary: &Summary) -> String {
+        super::interpretation(summary, &Thresholds::default())
+    }
+
+    #[test]
+    fn other_thresholds_give_other_grades() {
+        let summary = summarize(&chat(5_000, &[20; 50]));
+        let patient = Thresholds { ttft_seconds: [6.0, 7.0, 8.0, 9.0], ..Thresholds::default() };
+        let hurried = Thresholds { ttft_seconds: [0.1, 0.2, 0.3, 0.4], ..Thresholds::default() };
+        assert_eq!(super::rating(&summary, &patient), Rating::Excellent);
+        assert_eq!(super::rating(&summary, &hurried), Rating::Failed);
+    }
 
     /// Six repetitions with one gap for each of the `gaps`, after a TTFT, all in milliseconds.
     fn chat(ttft: u64, gaps: &[u64]) -> Samples {

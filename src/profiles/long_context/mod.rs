@@ -18,7 +18,7 @@ use crate::probe::kv_growth::Growth;
 
 pub use measure::run;
 pub use metrics::{LoadSummary, Summary, metrics, summarize};
-pub use thresholds::{Criterion, LOAD_SECONDS, criteria, interpretation, rating, undecided};
+pub use thresholds::{Criterion, Thresholds, criteria, interpretation, rating, undecided};
 
 /// What the loop needs to know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

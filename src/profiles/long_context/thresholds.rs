@@ -1,22 +1,48 @@
 //! What the numbers of the long-context profile mean for a person: bounds with their sources, a rating, some sentences.
 //! `docs/long-context.md` gives the same table.
 
+use serde::{Deserialize, Serialize};
+
 use super::{LeftOut, LoadSummary, Summary};
 use crate::probe::kv_growth::EndedBy;
 use crate::verdict::Rating;
 use crate::verdict::interpretation::{WORDS_PER_TOKEN, against_reading, counted, number, seconds};
 use crate::verdict::rating::Scale;
 
-/// Seconds to load the target into an empty cache. It happens once a document and not with every question, so the bounds are
-/// wider than those of a chat's first word; still, after 10 s attention goes elsewhere (Nielsen, "Usability Engineering", 1993),
-/// and a minute is what a person grants a thing that was to be quick.
-pub const LOAD_SECONDS: Scale = Scale::AtMost([5.0, 15.0, 30.0, 60.0]);
+/// Bounds of the grades excellent, good, acceptable and poor. What is beyond the last fails.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Thresholds {
+    /// Seconds to load the target into an empty cache, at most.
+    pub load_seconds: [f64; 4],
+    /// Tokens per second at the target, at least. Below the last is poor: slowness alone fails nothing here.
+    pub tokens_per_second: [f64; 3],
+}
 
-/// Longest load that passes.
-const LONGEST_SECONDS: f64 = 60.0;
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self {
+            // It happens once a document and not with every question, so the bounds are wider than those of a chat's first
+            // word; still, after 10 s attention goes elsewhere (Nielsen, "Usability Engineering", 1993), and a minute is what
+            // a person grants a thing that was to be quick.
+            load_seconds: [5.0, 15.0, 30.0, 60.0],
+            // as in a chat
+            tokens_per_second: [30.0, 15.0, 7.0],
+        }
+    }
+}
 
-/// Tokens per second at the target, as in a chat; slowness alone fails nothing here.
-pub const TOKENS_PER_SECOND: Scale = Scale::AtLeast([30.0, 15.0, 7.0, 0.0]);
+impl Thresholds {
+    /// Longest load that passes.
+    fn longest_seconds(&self) -> f64 {
+        self.load_seconds[3]
+    }
+
+    fn speed(&self) -> Scale {
+        let [excellent, good, acceptable] = self.tokens_per_second;
+        Scale::AtLeast([excellent, good, acceptable, 0.0])
+    }
+}
 
 /// One criterion of the rating.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,18 +55,18 @@ pub struct Criterion {
 
 /// The grades of the single numbers; none for what was stopped before it could be graded.
 #[must_use]
-pub fn criteria(summary: &Summary) -> Vec<Criterion> {
+pub fn criteria(summary: &Summary, thresholds: &Thresholds) -> Vec<Criterion> {
     let mut criteria = Vec::new();
     let mut add = |metric, rating| criteria.push(Criterion { metric, rating });
     let target = summary.target();
     match target.and_then(|target| target.seconds) {
-        Some(seconds) => add("load_seconds", LOAD_SECONDS.rate(seconds)),
-        None if undecided(summary).is_none() => add("load_seconds", Rating::Failed),
+        Some(seconds) => add("load_seconds", Scale::AtMost(thresholds.load_seconds).rate(seconds)),
+        None if undecided(summary, thresholds).is_none() => add("load_seconds", Rating::Failed),
         None => {}
     }
     match target.filter(|target| target.seconds.is_some()) {
         Some(LoadSummary { tokens_per_second: Some(speed), .. }) => {
-            add("tokens_per_second", TOKENS_PER_SECOND.rate(*speed));
+            add("tokens_per_second", thresholds.speed().rate(*speed));
         }
         Some(_) if summary.ended_by != EndedBy::Interrupted => add("tokens_per_second", Rating::Failed),
         _ => {}
@@ -53,7 +79,7 @@ pub fn criteria(summary: &Summary) -> Vec<Criterion> {
 
 /// Why it is not known whether the target passes, where it is not: it was stopped before it had taken too long.
 #[must_use]
-pub fn undecided(summary: &Summary) -> Option<String> {
+pub fn undecided(summary: &Summary, thresholds: &Thresholds) -> Option<String> {
     let target = summary.target().filter(|target| target.left_out.is_none() && !target.is_complete())?;
     let tokens = target.tokens;
     let swapped = summary.swapped_bytes.is_some_and(|bytes| bytes > 0);
@@ -63,11 +89,12 @@ pub fn undecided(summary: &Summary) -> Option<String> {
     match &summary.ended_by {
         EndedBy::Interrupted => Some(format!("interrupted before {tokens} tokens were loaded and answered")),
         // The limit counts the time of loading alone.
-        EndedBy::Time if f64::from(summary.allowed_seconds) > LONGEST_SECONDS => None,
+        EndedBy::Time if f64::from(summary.allowed_seconds) > thresholds.longest_seconds() => None,
         EndedBy::Time => Some(format!(
             "{tokens} tokens were not loaded within the {} s that were given ([long_context] seconds), which is too short to \
-             tell whether they would within {LONGEST_SECONDS} s{}",
+             tell whether they would within {} s{}",
             summary.allowed_seconds,
+            thresholds.longest_seconds(),
             forecast(summary, target).map(|words| format!("; {words}")).unwrap_or_default()
         )),
         EndedBy::Target | EndedBy::Failed(_) => None,
@@ -76,11 +103,13 @@ pub fn undecided(summary: &Summary) -> Option<String> {
 
 /// The worst of the [`criteria`]; absent where it is not known whether the target passes.
 #[must_use]
-pub fn rating(summary: &Summary) -> Option<Rating> {
-    if undecided(summary).is_some() {
+pub fn rating(summary: &Summary, thresholds: &Thresholds) -> Option<Rating> {
+    if undecided(summary, thresholds).is_some() {
         return None;
     }
-    Some(Rating::worst(criteria(summary).iter().map(|criterion| criterion.rating)).unwrap_or(Rating::Failed))
+    Some(
+        Rating::worst(criteria(summary, thresholds).iter().map(|criterion| criterion.rating)).unwrap_or(Rating::Failed),
+    )
 }
 
 /// What it is like, in plain sentences, and what the reader should know about the numbers.
