@@ -29,7 +29,7 @@ use tokio::sync::watch;
 use crate::engine::need::Need;
 use crate::exit_code::Interrupted;
 use crate::plan::circuit::Circuit;
-use crate::plan::config::Config;
+use crate::plan::config::{Config, Thresholds};
 use crate::plan::matrix::{Limits, PlannedCell};
 use crate::plan::termination::{Settings, Skip, Termination};
 use cell::Workers;
@@ -65,6 +65,8 @@ pub struct Session<'a> {
     pub termination: Termination,
     /// Gives up models that fail over and over; knows nothing yet.
     pub circuit: Circuit,
+    /// What counts as passed.
+    pub thresholds: Thresholds,
     /// How files are made and fetched.
     pub preparing: Preparing,
     /// What an earlier session of the same run left: cells that ended, and those that were cut off.
@@ -91,6 +93,7 @@ impl<'a> Session<'a> {
             workers,
             termination: Termination::new(settings),
             circuit: Circuit::new(if rules.enabled { rules.failures_before_giving_up } else { u32::MAX }),
+            thresholds: config.thresholds.clone(),
             preparing,
             earlier: Vec::new(),
             expects_roughly: true,
@@ -193,7 +196,7 @@ impl Session<'_> {
         if outcome.cut_off || outcome.decision.is_some() {
             return;
         }
-        let seen = learn::seen(entry, outcome);
+        let seen = learn::seen(entry, outcome, &self.thresholds);
         match learn::trouble(&seen, outcome) {
             Some(reason) => self.circuit.failed(&outcome.cell.model, &outcome.cell.quant, &reason),
             None => self.circuit.succeeded(&outcome.cell.model),
