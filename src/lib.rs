@@ -30,7 +30,7 @@ pub mod cmd;
 pub mod engine;
 pub mod exit_code;
 pub mod hub;
-mod interrupt;
+pub mod interrupt;
 pub mod lab;
 pub mod machine;
 pub mod plan;

@@ -26,11 +26,16 @@ pub const MEASURED: usize = 5;
 
 const GB: u64 = 1_000_000_000;
 
-/// Begins the run in a folder, or goes on with the one that is there.
+/// Begins the run in a folder, or goes on with the one that is there. A signal stops it.
 pub fn run(folder: &Path) -> Came {
+    run_with(folder, script())
+}
+
+/// As [`run`] with workers that follow another script.
+pub fn run_with(folder: &Path, script: Script) -> Came {
     let (config, limits) =
         (Config::default(), Limits { threads: 1, memory_bytes: Some(14 * GB), max_memory_bytes: None });
-    let mut workers = Workers::configured(&WorkerConfig::default(), EngineChoice::Fake(script()), None);
+    let mut workers = Workers::configured(&WorkerConfig::default(), EngineChoice::Fake(script), None);
     workers.options.program = Some(env!("CARGO_BIN_EXE_sweetspot").into());
     let entries = entries();
     let plan = entries.iter().map(Entry::in_run_file).collect();
@@ -47,8 +52,7 @@ pub fn run(folder: &Path) -> Came {
     }
     let whole = Whole { folder: folder.to_owned(), run_file, entries, session, earlier, formats: vec![Format::Json] };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (_never, cancel) = tokio::sync::watch::channel(false);
-    runtime.block_on(whole.run(cancel)).unwrap()
+    runtime.block_on(async { whole.run(sweetspot::interrupt::watch()).await }).unwrap()
 }
 
 /// Three that work, one that cannot be loaded in three quantizations, one that is too large.
@@ -90,7 +94,7 @@ fn entry(model: &str, quant: &str, size_bytes: u64) -> Entry {
     }
 }
 
-fn script() -> Script {
+pub fn script() -> Script {
     let broken = Script { load_failure: Some("its tensors make no sense".into()), ..Script::default() };
     Script { others: vec![("broken.gguf".into(), broken)], ..Script::default() }
 }
