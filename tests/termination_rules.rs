@@ -38,7 +38,9 @@ fn used(candidate: Candidate, memory_gb: u64) -> Seen {
 
 fn with(settings: Settings, cells: impl IntoIterator<Item = Seen>) -> Termination {
     let mut termination = Termination::new(settings);
-    cells.into_iter().for_each(|cell| termination.learn(cell));
+    for cell in cells {
+        termination.learn(cell);
+    }
     termination
 }
 
