@@ -45,7 +45,7 @@ struct Machine {
     memory_gb_per_second: f64,
     operations_per_second: f64,
     disk_gb_per_second: f64,
-    /// The engine keeps a second, rearranged copy of Q4_K weights.
+    /// The engine keeps a second, rearranged copy of `Q4_K` weights.
     repacks_q4: bool,
 }
 

@@ -48,7 +48,9 @@ fn settings() -> impl Strategy<Value = Settings> {
 
 fn after(settings: Settings, seen: Vec<Seen>) -> Termination {
     let mut termination = Termination::new(settings);
-    seen.into_iter().for_each(|cell| termination.learn(cell));
+    for cell in seen {
+        termination.learn(cell);
+    }
     termination
 }
 

@@ -3,6 +3,7 @@
 use sweetspot::plan::termination::{
     Candidate, Interactive, Loaded, Passing, Rule, Seen, Settings, Skip, Termination, UseCase, stress_choice,
 };
+use sweetspot::profiles::ProfileName;
 use sweetspot::verdict::Rating;
 
 const GB: u64 = 1_000_000_000;
@@ -38,7 +39,9 @@ fn used(candidate: Candidate, memory_gb: u64) -> Seen {
 
 fn with(settings: Settings, cells: impl IntoIterator<Item = Seen>) -> Termination {
     let mut termination = Termination::new(settings);
-    cells.into_iter().for_each(|cell| termination.learn(cell));
+    for cell in cells {
+        termination.learn(cell);
+    }
     termination
 }
 
@@ -268,6 +271,15 @@ fn where_q2_and_q3_failed_in_a_chat_batch_still_runs_and_larger_ones_are_not_ask
     assert_eq!(cases_run(&with(Settings::default(), with_q4), &q8), ALL_CASES, "Q4_0 is fast enough");
     let only_q2 = with(Settings::default(), [failed("llama-13b", "Q2_K", 13.0, 5.4)]);
     assert_eq!(cases_run(&only_q2, &q8), ALL_CASES);
+}
+
+#[test]
+fn every_profile_of_a_run_has_its_use_case() {
+    let of = |profile| UseCase::of(profile).map(|case| format!("{case:?}"));
+    for &profile in ProfileName::ALL.iter().filter(|&&profile| profile != ProfileName::Bench) {
+        assert_eq!(of(profile), Some(format!("{profile:?}")));
+    }
+    assert_eq!(of(ProfileName::Bench), None);
 }
 
 #[test]

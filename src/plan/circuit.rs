@@ -79,7 +79,9 @@ mod tests {
     #[test]
     fn a_circuit_of_no_failures_never_opens() {
         let mut circuit = Circuit::new(0);
-        (0..9).for_each(|_| circuit.failed("a", "Q4_K_M", "crashed"));
+        for _ in 0..9 {
+            circuit.failed("a", "Q4_K_M", "crashed");
+        }
         assert_eq!(circuit.open("a"), None);
     }
 }

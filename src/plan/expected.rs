@@ -115,6 +115,7 @@ pub fn calibration(measured: &[(f64, f64)]) -> f64 {
 
 /// Seconds a token on one model.
 #[derive(Clone, Copy)]
+#[allow(clippy::struct_field_names)] // a unit ends a name
 struct Pace {
     prompt_seconds: f64,
     token_seconds: f64,

@@ -28,8 +28,8 @@ impl Level {
     pub fn of(quant: &str) -> Self {
         let name = quant.to_ascii_uppercase();
         let digit_after = |mark: &str| {
-            let after = name.match_indices(mark).filter_map(|(at, _)| name[at + mark.len()..].chars().next());
-            after.filter_map(|c| c.to_digit(10)).next()
+            let mut after = name.match_indices(mark).filter_map(|(at, _)| name[at + mark.len()..].chars().next());
+            after.find_map(|c| c.to_digit(10))
         };
         let is_float = |float: &str| name.split(['-', '_', '.']).any(|part| part == float);
         if ["F16", "BF16", "F32", "FP16", "FP32"].iter().any(|float| is_float(float)) {

@@ -19,7 +19,7 @@ pub use stress::{Passing, StressChoice, stress_choice};
 pub use use_case::UseCase;
 
 /// When a cell counts as futile.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
     /// False: nothing is ever skipped, so that the saving can be measured.
     pub enabled: bool,

@@ -4,6 +4,7 @@ use super::lower_quants::is_chat_at;
 use super::words::{chat, list, speed};
 use super::{Candidate, Evidence, Rule, Seen, Skip};
 use crate::plan::order::Level;
+use crate::profiles::ProfileName;
 
 /// What a model could be used for; a profile measures each. Batch, soak and stress are not measured yet: the rules are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +21,19 @@ pub enum UseCase {
     Soak,
     /// At the machine's limits.
     Stress,
+}
+
+impl UseCase {
+    /// The use case that a profile measures; none of one that measures no use.
+    #[must_use]
+    pub fn of(profile: ProfileName) -> Option<Self> {
+        match profile {
+            ProfileName::Interactive => Some(Self::Interactive),
+            ProfileName::Quality => Some(Self::Quality),
+            ProfileName::LongContext => Some(Self::LongContext),
+            ProfileName::Bench => None,
+        }
+    }
 }
 
 /// Why a use case is left out on a cell.
