@@ -85,7 +85,7 @@ fn a_run_that_is_stopped_while_it_loads_prefills_or_decodes_reports_at_once_and_
     for (slow, words, signal) in [
         ("load", "loading", Signal::SIGINT),
         ("prefill", "interactive", Signal::SIGTERM),
-        ("decode", "interactive tokens", Signal::SIGINT),
+        ("decode", "interactive", Signal::SIGINT),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("run");
