@@ -93,7 +93,6 @@ impl Rig {
 
     /// Whatever can be taken for a model or for a model's content has to be one of the hub's, byte for byte.
     pub fn assert_nothing_wrong_in_place(&self) {
-        let mut checked = Vec::new();
         for path in files_below(&self.cache()) {
             let name = path.file_name().unwrap().to_str().unwrap();
             let is_waiting = [".incomplete", ".lock"].iter().any(|end| name.ends_with(end)) || name == "main";
@@ -105,7 +104,6 @@ impl Rig {
             let right = right.unwrap_or_else(|| panic!("{} is none of the hub's files", path.display()));
             let is_content = path.parent().unwrap().ends_with("blobs");
             assert!(is_content || right.name.ends_with(name), "{} is {}", path.display(), right.name);
-            checked.push(path);
         }
     }
 
