@@ -16,7 +16,10 @@ use sweetspot::engine::quantize::Quant;
 /// The program with the rig's folders and no other.
 fn command(rig: &Rig, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sweetspot"));
-    for name in ["HF_TOKEN", "HF_TOKEN_PATH", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HUB_OFFLINE", "http_proxy"] {
+    for name in ["HF_TOKEN", "HF_TOKEN_PATH", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"] {
+        command.env_remove(name);
+    }
+    for name in ["HF_HUB_OFFLINE", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"] {
         command.env_remove(name);
     }
     command
@@ -85,6 +88,16 @@ fn fetch_prints_the_path_and_scan_says_what_it_is_and_when_it_came() {
     assert!(text.stdout.contains("tiny") && text.stdout.contains(&at.strftime("%Y-%m-%d").to_string()), "{text:#?}");
     let again = run(&rig, &["fetch", REPOSITORY, "--offline"]);
     assert_eq!((again.code, again.stdout.trim()), (Some(0), path), "{again:#?}");
+}
+
+#[test]
+fn a_header_without_weights_is_no_model_to_scan() {
+    let rig = Rig::new(one(), Faults::default());
+    let hub = rig.hub();
+    let stub = hub.stub(&hub.resolve(&hub_support::wish_for("")).unwrap()).unwrap();
+    assert!(stub.starts_with(rig.path("own")), "{}", stub.display());
+    let ran = run(&rig, &["scan"]);
+    assert!(ran.stdout.is_empty() && ran.stderr.contains("no .gguf file in"), "{ran:#?}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use hub_support::server::{COMMIT, Faults, REPOSITORY, Served};
 use hub_support::{Rig, files_below, one, served, wish_for};
 use sweetspot::engine::gguf::Gguf;
 use sweetspot::engine::quantize::Quant;
+use sweetspot::engine::synth::{self, Spec};
 use sweetspot::hub::{Hub, HubError, Settings, Transfer};
 
 /// A model in two files, another quantization in one, and what lies beside models.
@@ -172,6 +173,9 @@ fn a_header_alone_comes_with_a_part_of_the_bytes_and_says_what_the_model_says() 
         let on_disk = std::fs::metadata(&stub).unwrap().blocks() * 512;
         assert!(on_disk < remote.size_bytes() / 2, "{on_disk} bytes on the disk");
     }
+    // what --weights synthetic makes of it is what it would make of the model itself
+    let [of_stub, of_real] = [&stub, &rig.path("real.gguf")].map(|path| synth::plan(&Spec::like(path)).unwrap());
+    assert_eq!((of_stub.file_bytes(), of_stub.n_params()), (of_real.file_bytes(), of_real.n_params()));
     let weights = &std::fs::read(&stub).unwrap()[usize::try_from(real.data_offset()).unwrap()..];
     assert!(weights.iter().all(|byte| *byte == 0), "weights were kept");
 
