@@ -208,7 +208,7 @@ fn an_answer_that_never_comes_is_given_up_and_asked_for_again() {
 fn a_wish_to_stop_is_heard_within_a_second_while_nothing_comes() {
     let rig = Rig::new(one(), Faults { hangs: usize::MAX, ..Faults::default() });
     let mut settings = rig.settings();
-    settings.patience.read = Duration::from_secs(60);
+    settings.patience.read = Duration::from_mins(1);
     let hub = Hub::with(settings).unwrap();
     let remote = hub.resolve(&wish_for("")).unwrap();
     let stop = Arc::new(AtomicBool::new(false));

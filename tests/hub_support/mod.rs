@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use sweetspot::engine::quantize::Quant;
 use sweetspot::hub::{Fetched, Hub, HubError, Patience, Remote, Settings, Wish};
 
@@ -122,10 +121,6 @@ impl Rig {
 /// `tester/tiny-GGUF` with what follows.
 pub fn wish_for(quant: &str) -> Wish {
     format!("{REPOSITORY}{quant}").parse().unwrap()
-}
-
-pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Every file below a folder, links as the files that they point to.
