@@ -294,8 +294,13 @@ fn a_hub_that_is_not_there_is_said_at_once_with_what_to_do() {
     let rig = Rig::new(one(), Faults::default());
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for endpoint in [format!("http://{nobody}"), "http://no-such-host.invalid".to_owned()] {
-        let hub = Hub::with(Settings { endpoint: endpoint.clone(), ..rig.settings() }).unwrap();
+        let mut settings = Settings { endpoint: endpoint.clone(), ..rig.settings() };
+        (settings.patience.first_wait, settings.patience.longest_wait) =
+            (Duration::from_mins(1), Duration::from_mins(1));
+        let hub = Hub::with(settings).unwrap();
+        let start = Instant::now();
         let error = hub.resolve(&wish_for("")).unwrap_err();
+        assert!(start.elapsed() < Duration::from_secs(30), "it was waited for");
         assert!(error.is_absence_of_the_hub(), "{error:?}");
         assert!(error.to_string().contains(&endpoint) && error.to_string().contains("--offline"), "{error}");
     }
