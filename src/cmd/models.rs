@@ -73,12 +73,13 @@ fn scan(args: ScanArgs) -> anyhow::Result<Exit> {
     if let Some(none) = args.folders.iter().find(|folder| !folder.is_dir()) {
         return Err(UsageError::new(format!("{}: no such folder", none.display())));
     }
-    let folders = if args.folders.is_empty() { caches()? } else { args.folders };
+    let settings = Settings::from_env(true)?;
+    let folders = if args.folders.is_empty() { caches(&settings)? } else { args.folders };
     let entries = Ledger::open()?.entries();
-    let here = scan::scan(&folders, &entries);
+    let here = scan::scan(&folders, &settings.headers, &entries);
     match args.format {
         Format::Json => {
-            out::print(&(serde_json::to_string_pretty(&Sheet::of(&here)).context("models as JSON")? + "\n"))?
+            out::print(&(serde_json::to_string_pretty(&Sheet::of(&here)).context("models as JSON")? + "\n"))?;
         }
         Format::Text if here.is_empty() => {
             let names: Vec<_> = folders.iter().map(|f| f.display().to_string()).collect();
@@ -90,9 +91,8 @@ fn scan(args: ScanArgs) -> anyhow::Result<Exit> {
 }
 
 /// Where models lie that this program or its neighbours put there.
-fn caches() -> anyhow::Result<Vec<PathBuf>> {
-    let settings = Settings::from_env(true)?;
-    Ok([vec![settings.cache], settings.also, vec![folder::cache()?]].concat())
+fn caches(settings: &Settings) -> anyhow::Result<Vec<PathBuf>> {
+    Ok([vec![settings.cache.clone()], settings.also.clone(), vec![folder::cache()?]].concat())
 }
 
 #[derive(Serialize)]

@@ -212,12 +212,15 @@ fn trouble(error: ureq::Error) -> Trouble {
         }
         ureq::Error::Timeout(_) => Trouble::Broken("nothing came for too long".to_owned()),
         ureq::Error::Io(error) => match error.kind() {
-            ErrorKind::ConnectionRefused
-            | ErrorKind::HostUnreachable
-            | ErrorKind::NetworkUnreachable
-            | ErrorKind::NetworkDown
-            | ErrorKind::AddrNotAvailable => Trouble::NoConnection(error.to_string()),
-            _ => Trouble::Broken(error.to_string()),
+            ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::BrokenPipe
+            | ErrorKind::UnexpectedEof
+            | ErrorKind::TimedOut
+            | ErrorKind::WouldBlock
+            | ErrorKind::Interrupted => Trouble::Broken(error.to_string()),
+            // refused, unreachable, and a name that is not known, which has no kind of its own
+            _ => Trouble::NoConnection(error.to_string()),
         },
         ureq::Error::Protocol(_) | ureq::Error::BodyStalled => Trouble::Broken(error.to_string()),
         _ => Trouble::Hopeless(error.to_string()),

@@ -23,7 +23,7 @@ pub enum HubError {
     #[error("there is no home folder for the models; set HF_HOME to a folder")]
     NoFolder,
     /// 401 or 403: the repository is gated or private.
-    #[error("{what}: access was refused ({status}; {}): accept the licence on {page} and set HF_TOKEN to a token of that account", if *token_sent { "a token was sent" } else { "no token was sent" })]
+    #[error("{what}: access was refused ({status}; {}): check the name; if it is gated, accept the licence on {page}, and set HF_TOKEN to a token of that account", if *token_sent { "a token was sent" } else { "no token was sent" })]
     Refused {
         /// Repository or file.
         what: String,

@@ -100,14 +100,11 @@ impl Ledger {
     /// What is remembered, in the order of the paths. A damaged ledger is set aside with a line on stderr.
     #[must_use]
     pub fn entries(&self) -> Vec<Entry> {
-        match self.read() {
-            Ok(entries) => entries,
-            Err(_) => {
-                // under the lock, so that nobody moves away what another process has just written
-                let Ok(_lock) = self.lock() else { return Vec::new() };
-                self.read_or_set_aside()
-            }
-        }
+        self.read().unwrap_or_else(|_| {
+            // under the lock, so that nobody moves away what another process has just written
+            let Ok(_lock) = self.lock() else { return Vec::new() };
+            self.read_or_set_aside()
+        })
     }
 
     fn read_or_set_aside(&self) -> Vec<Entry> {

@@ -46,12 +46,9 @@ pub(super) fn list(hub: &Hub, repository: &str, stop: &AtomicBool) -> Result<Vec
     // commit and hashes become names of folders and files
     let revision =
         info.sha.filter(|sha| is_hex(sha, 40)).ok_or_else(|| answer("the listing names no commit".into()))?;
-    let files: Result<Vec<_>, _> = info.siblings.into_iter().filter(is_gguf).map(file).collect();
+    let files: Result<Vec<_>, _> =
+        info.siblings.into_iter().filter(|s| remote::is_gguf(&s.rfilename)).map(file).collect();
     Ok(remote::group(repository, &revision, files.map_err(answer)?))
-}
-
-fn is_gguf(sibling: &Sibling) -> bool {
-    sibling.rfilename.to_lowercase().ends_with(".gguf")
 }
 
 fn file(sibling: Sibling) -> Result<RemoteFile, String> {

@@ -2,7 +2,7 @@
 //! are verified.
 //!
 //! Addresses, names and token are those of the official client (`hf-hub`). Its own download neither verifies nor stops nor
-//! waits, so the transfer is this module's: [`transfer`] brings one file, [`fetch`](mod@fetch) a model, [`stub`] a header alone.
+//! waits, so the transfer is this module's: `transfer.rs` brings one file, `fetch.rs` a model, `stub.rs` a header alone.
 //! Left out on purpose: other kinds of repositories, uploads, branches other than `main`.
 
 mod cache;

@@ -49,7 +49,7 @@ fn is_quant(text: &str) -> bool {
     let tails: Vec<_> = parts.collect();
     let is_tail =
         |t: &&str| matches!(*t, "0" | "1" | "4" | "8" | "K" | "S" | "M" | "L" | "XL" | "XS" | "XXS" | "XXL" | "NL");
-    is_head && !tails.is_empty() && tails.iter().all(|t| is_tail(&t))
+    is_head && !tails.is_empty() && tails.iter().all(is_tail)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! `hf-hub`'s `from_env` honours `HF_HOME` and `HF_ENDPOINT` alone and panics without a home folder, so the places are
 //! decided here and handed to it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::HubError;
@@ -71,7 +71,7 @@ impl Default for Patience {
             connect: Duration::from_secs(15),
             read: Duration::from_secs(30),
             first_wait: Duration::from_secs(1),
-            longest_wait: Duration::from_secs(60),
+            longest_wait: Duration::from_mins(1),
             repetitions: 6,
         }
     }
@@ -84,23 +84,23 @@ impl Settings {
     /// [`HubError::NoFolder`] where the system has no home folder and no variable names another, [`HubError::Endpoint`] for
     /// an address that is none.
     pub fn from_env(offline: bool) -> Result<Self, HubError> {
-        Self::from_variables(&variable, std::env::home_dir(), offline)
+        Self::from_variables(&variable, std::env::home_dir().as_deref(), offline)
     }
 
     fn from_variables(
         variable: &dyn Fn(&str) -> Option<String>,
-        home: Option<PathBuf>,
+        home: Option<&Path>,
         offline: bool,
     ) -> Result<Self, HubError> {
         let path = |name: &str| variable(name).map(PathBuf::from);
-        let caches = path("XDG_CACHE_HOME").or_else(|| home.as_ref().map(|home| home.join(".cache")));
+        let caches = path("XDG_CACHE_HOME").or_else(|| home.map(|home| home.join(".cache")));
         let hf_home = path("HF_HOME").or_else(|| caches.as_ref().map(|c| c.join("huggingface")));
         let cache = path("HF_HUB_CACHE")
             .or_else(|| path("HUGGINGFACE_HUB_CACHE"))
             .or_else(|| hf_home.as_ref().map(|home| home.join("hub")))
             .ok_or(HubError::NoFolder)?;
         let llama = if cfg!(target_os = "macos") {
-            home.as_ref().map(|home| home.join("Library/Caches/llama.cpp"))
+            home.map(|home| home.join("Library/Caches/llama.cpp"))
         } else if cfg!(windows) {
             path("LOCALAPPDATA").map(|folder| folder.join("llama.cpp"))
         } else {
@@ -118,16 +118,13 @@ impl Settings {
             token,
             cache,
             also: path("LLAMA_CACHE").or(llama).into_iter().collect(),
-            headers: own.join(HEADERS),
+            headers: own.join("headers"),
             offline: offline || variable("HF_HUB_OFFLINE").is_some_and(|value| is_true(&value)),
             patience: Patience::default(),
             reserve_bytes: RESERVE_BYTES,
         })
     }
 }
-
-/// The folder in this program's cache that holds headers without weights.
-pub(super) const HEADERS: &str = "headers";
 
 /// This program's folder for what cannot be made again: `$SWEETSPOT_DATA`, else `sweetspot` in the system's folder for data.
 ///
@@ -173,7 +170,7 @@ mod tests {
     fn settings(variables: &[(&str, &str)], home: Option<&str>) -> Result<Settings, HubError> {
         let variable =
             |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        Settings::from_variables(&variable, home.map(PathBuf::from), false)
+        Settings::from_variables(&variable, home.map(Path::new), false)
     }
 
     #[test]

@@ -132,7 +132,12 @@ pub(super) fn choose(wish: &Wish, models: Vec<Remote>) -> Result<Remote, HubErro
 
 fn is_model(path: &str) -> bool {
     let base = path.rsplit('/').next().unwrap_or(path).to_lowercase();
-    is_inside(path) && base.ends_with(".gguf") && !COMPANIONS.iter().any(|companion| base.contains(companion))
+    is_inside(path) && is_gguf(path) && !COMPANIONS.iter().any(|companion| base.contains(companion))
+}
+
+/// By the name.
+pub(super) fn is_gguf(path: &str) -> bool {
+    Path::new(path).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
 }
 
 /// A path that stays in its repository: words with slashes, nothing that means another folder on any system.

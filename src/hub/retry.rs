@@ -166,6 +166,6 @@ mod tests {
     fn a_wait_that_the_server_asks_for_is_kept_unless_it_is_too_long() {
         let mut retries = Retries::new(patience());
         assert_eq!(retries.failed(Some(Duration::from_secs(3))), Some(Duration::from_secs(3)));
-        assert_eq!(retries.failed(Some(Duration::from_secs(3600))), None);
+        assert_eq!(retries.failed(Some(Duration::from_hours(1))), None);
     }
 }

@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::ledger;
-use super::places::HEADERS;
+use super::{ledger, remote};
 use crate::engine::gguf::{Gguf, Part};
 use crate::plan::matrix::model_name;
 
@@ -44,12 +43,13 @@ pub struct Here {
 }
 
 /// The models in these folders and the folders in them, each once, in the order of their paths. A folder that is not there
-/// has none.
+/// has none; what is in `headers` (of [`super::Settings`]) is no model, though it looks like one.
 #[must_use]
-pub fn scan(folders: &[PathBuf], entries: &[ledger::Entry]) -> Vec<Here> {
+pub fn scan(folders: &[PathBuf], headers: &Path, entries: &[ledger::Entry]) -> Vec<Here> {
     let mut files = BTreeSet::new();
+    let headers = headers.canonicalize().ok();
     for folder in folders {
-        walk(folder, 0, &mut files);
+        walk(folder, headers.as_deref(), 0, &mut files);
     }
     let mut seen = BTreeSet::new();
     files
@@ -60,18 +60,18 @@ pub fn scan(folders: &[PathBuf], entries: &[ledger::Entry]) -> Vec<Here> {
         .collect()
 }
 
-fn walk(folder: &Path, depth: u32, files: &mut BTreeSet<PathBuf>) {
+fn walk(folder: &Path, headers: Option<&Path>, depth: u32, files: &mut BTreeSet<PathBuf>) {
     let Ok(entries) = folder.read_dir() else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         if path.is_dir() {
             // blobs have no names of their own; they are found by the snapshots that point to them
-            let is_own = name == HEADERS && folder.ends_with("sweetspot");
-            let is_hidden = name == "blobs" || name.starts_with('.') || is_own;
+            let is_left_out = || headers.is_some_and(|headers| path.canonicalize().is_ok_and(|path| path == headers));
+            let is_hidden = name == "blobs" || name.starts_with('.') || is_left_out();
             if depth < MAX_DEPTH && !is_hidden {
-                walk(&path, depth + 1, files);
+                walk(&path, headers, depth + 1, files);
             }
-        } else if name.ends_with(".gguf") && !name.contains("mmproj") && path.is_file() {
+        } else if remote::is_gguf(&name) && !name.contains("mmproj") && path.is_file() {
             files.insert(path);
         }
     }
@@ -122,13 +122,14 @@ mod tests {
             "models--a--b/snapshots/c0/m-Q4_0.gguf",
             "models--a--b/blobs/x.gguf",
             "models--a--b/snapshots/c0/mmproj-m.gguf",
-            "sweetspot/headers/a/n-Q4_0.gguf",
+            "own/headers/a/n-Q4_0.gguf",
             "readme.md",
         ] {
             std::fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
             std::fs::write(root.join(name), "no model").unwrap();
         }
-        let here = scan(&[root.to_owned(), root.to_owned(), root.join("none")], &[]);
+        let headers = root.join("own/headers");
+        let here = scan(&[root.to_owned(), root.to_owned(), root.join("none")], &headers, &[]);
         assert_eq!(here.len(), 1, "{here:?}");
         assert_eq!(here[0].model, "m-Q4_0", "a file that says nothing keeps its name");
         assert!(here[0].broken.as_ref().unwrap().contains("not a GGUF file"), "{here:?}");

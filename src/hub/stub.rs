@@ -95,13 +95,13 @@ fn more(
     remote: &Remote,
     file: &RemoteFile,
     asking: &Asking<'_>,
-    (start, want): (u64, u64),
+    (start, end): (u64, u64),
     (out, partial): (&mut File, &Path),
 ) -> Result<u64, HubError> {
     let mut here = start;
     let mut retries = Retries::new(hub.settings.patience);
-    while here < want {
-        let range = format!("bytes={here}-{}", want - 1);
+    while here < end {
+        let range = format!("bytes={here}-{}", end - 1);
         let ask = || {
             let place = (remote.repository.as_str(), remote.revision.as_str(), file.name.as_str());
             hub.client.file(place, Some(&range), asking.stop)
@@ -113,7 +113,7 @@ fn more(
                 Ok(Some(bytes)) => {
                     let skipped = usize::try_from(skip).unwrap_or(usize::MAX).min(bytes.len());
                     skip -= skipped as u64;
-                    let room = usize::try_from(want - here).unwrap_or(usize::MAX);
+                    let room = usize::try_from(end - here).unwrap_or(usize::MAX);
                     let bytes = &bytes[skipped..];
                     let bytes = &bytes[..bytes.len().min(room)];
                     out.write_all(bytes).map_err(|e| unwritten(partial, e))?;
@@ -121,7 +121,7 @@ fn more(
                     if !bytes.is_empty() {
                         retries.progressed();
                     }
-                    if here >= want {
+                    if here >= end {
                         return Ok(here); // a server without ranges would go on
                     }
                 }
@@ -134,7 +134,7 @@ fn more(
         };
         let Some(wait) = retries.failed(None) else {
             let (what, tries) = (asking.what.clone(), retries.failures());
-            return Err(HubError::Cut { what, tries, reason, done_bytes: here, total_bytes: want });
+            return Err(HubError::Cut { what, tries, reason, done_bytes: here, total_bytes: end });
         };
         asking.pause(wait)?;
     }

@@ -94,10 +94,7 @@ fn once(job: &Job<'_>, tell: Tell<'_>) -> Result<(), HubError> {
         let answered = job.asking.until_answered(&mut retries, is_known, &mut |note| tell(Event::Note(note)), ask);
         let answer = answered.map_err(|error| partial.cut(&error, retries.failures()).unwrap_or(error))?;
         is_known = true;
-        let reason = match partial.take(answer, &mut retries, tell)? {
-            None => continue,
-            Some(reason) => reason,
-        };
+        let Some(reason) = partial.take(answer, &mut retries, tell)? else { continue };
         let Some(wait) = retries.failed(None) else {
             return Err(partial.cut_for(reason, retries.failures()));
         };

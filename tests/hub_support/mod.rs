@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use sweetspot::engine::quantize::Quant;
 use sweetspot::hub::{Fetched, Hub, HubError, Patience, Remote, Settings, Wish};
 
@@ -93,7 +92,6 @@ impl Rig {
 
     /// Whatever can be taken for a model or for a model's content has to be one of the hub's, byte for byte.
     pub fn assert_nothing_wrong_in_place(&self) {
-        let mut checked = Vec::new();
         for path in files_below(&self.cache()) {
             let name = path.file_name().unwrap().to_str().unwrap();
             let is_waiting = [".incomplete", ".lock"].iter().any(|end| name.ends_with(end)) || name == "main";
@@ -105,7 +103,6 @@ impl Rig {
             let right = right.unwrap_or_else(|| panic!("{} is none of the hub's files", path.display()));
             let is_content = path.parent().unwrap().ends_with("blobs");
             assert!(is_content || right.name.ends_with(name), "{} is {}", path.display(), right.name);
-            checked.push(path);
         }
     }
 
@@ -124,10 +121,6 @@ impl Rig {
 /// `tester/tiny-GGUF` with what follows.
 pub fn wish_for(quant: &str) -> Wish {
     format!("{REPOSITORY}{quant}").parse().unwrap()
-}
-
-pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Every file below a folder, links as the files that they point to.
