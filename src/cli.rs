@@ -34,6 +34,8 @@ pub enum Command {
     Synth(cmd::synth::Args),
     /// Make quantizations of a model, as llama-quantize makes them, and keep them.
     Quantize(cmd::quantize::Args),
+    /// What models are here, and what there is to fetch.
+    Models(cmd::models::Args),
     /// What this machine is and what it can do at most.
     Machine(cmd::machine::Args),
     /// Print the configuration that is in force, with every key explained; or check a file.

@@ -1,6 +1,8 @@
 //! Ctrl-C: the first asks the run to stop and to report what it has, the second ends the program at once.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 
@@ -37,6 +39,29 @@ pub fn clean_up(partial: PathBuf) -> std::io::Result<()> {
         std::process::exit(crate::exit_code::Exit::Interrupted as i32);
     })?;
     Ok(())
+}
+
+/// A flag that becomes true when somebody wants the program to end; the first request is answered with these words, the second
+/// ends the program at once. Needs no runtime.
+///
+/// # Errors
+/// No thread, or no runtime in it, can be started.
+pub fn flag(answer: &'static str) -> std::io::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let raised = Arc::clone(&flag);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut requests = {
+        let _entered = runtime.enter();
+        Requests::listen()
+    };
+    std::thread::Builder::new().name("interrupt".into()).spawn(move || {
+        runtime.block_on(requests.next());
+        raised.store(true, Ordering::Relaxed);
+        crate::say!("{answer}");
+        runtime.block_on(requests.next());
+        std::process::exit(crate::exit_code::Exit::Interrupted as i32);
+    })?;
+    Ok(flag)
 }
 
 /// What asks a program to end: listened to from the moment that this is made, so that nothing gets lost before the first wait.

@@ -13,6 +13,7 @@
 //!
 //! # Modules
 //! - [`cli`], [`cmd`], [`exit_code`]: the command line; one file a subcommand, no logic of its own.
+//! - [`hub`]: models from Hugging Face's hub: what there is, what is here, verified downloads.
 //! - [`quants`]: the quantizations that this program makes, and the cache they stay in.
 //! - [`plan`]: WHAT to run. Pure: no clock, no file, no print.
 //! - [`lab`]: the run: loop, checkpoint, outcomes, console.
@@ -28,6 +29,7 @@ pub mod cli;
 pub mod cmd;
 pub mod engine;
 pub mod exit_code;
+pub mod hub;
 mod interrupt;
 pub mod lab;
 pub mod machine;

@@ -9,7 +9,9 @@ use sweetspot::engine::{ContextParams, ModelParams, Sampling};
 use sweetspot::lab::cell::{self, Workers};
 use sweetspot::lab::console::Console;
 use sweetspot::lab::outcome::{Cell, Outcome, Status};
+use sweetspot::plan::config::WorkerConfig;
 use sweetspot::plan::matrix::PlannedCell;
+use sweetspot::plan::termination::{Rule, Skip};
 use sweetspot::profiles::{Job, ProfileName, Samples, bench, interactive, long_context};
 use sweetspot::worker::exit::Exit;
 use sweetspot::worker::process::Options;
@@ -20,7 +22,7 @@ fn planned(jobs: Vec<Job>) -> PlannedCell {
     let cell =
         Cell { model: "fake".into(), quant: "Q4_0".into(), path: "fake.gguf".into(), size_bytes: 1, synthetic: false };
     let model = ModelParams::new(Path::new("fake.gguf"));
-    PlannedCell { cell, broken: None, skip: None, model, jobs, warnings: Vec::new() }
+    PlannedCell { cell, broken: None, model, jobs, warnings: Vec::new() }
 }
 
 /// About 16 appends.
@@ -61,6 +63,9 @@ struct Ran {
     _folder: tempfile::TempDir,
 }
 
+/// What the log says when the second profile has begun.
+const BEGUN: &str = "the second profile has begun";
+
 /// What a test about something else never waits for, on a busy machine neither.
 const NEVER: Duration = Duration::from_secs(20);
 
@@ -70,6 +75,17 @@ fn run(script: Script, jobs: Vec<Job>) -> Ran {
 
 /// The cell is cancelled as soon as its log holds the given line.
 fn run_until(script: Script, jobs: Vec<Job>, stall_timeout: Duration, cancel_at: Option<&'static str>) -> Ran {
+    run_on(script, jobs, stall_timeout, cancel_at, None)
+}
+
+/// As [`run_until`]; goes on with what was cut off.
+fn run_on(
+    script: Script,
+    jobs: Vec<Job>,
+    stall_timeout: Duration,
+    cancel_at: Option<&'static str>,
+    earlier: Option<&Outcome>,
+) -> Ran {
     let folder = tempfile::tempdir().unwrap();
     let options = Options {
         program: Some(PathBuf::from(env!("CARGO_BIN_EXE_sweetspot"))),
@@ -79,7 +95,7 @@ fn run_until(script: Script, jobs: Vec<Job>, stall_timeout: Duration, cancel_at:
         ..Options::new(folder.path().join("cell.log"))
     };
     let log = options.log.clone();
-    let workers = Workers { options, engine: EngineChoice::Fake(script), memory_cap_bytes: None };
+    let workers = Workers::new(options, EngineChoice::Fake(script));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let started = Instant::now();
     let outcome = runtime.block_on(async {
@@ -93,7 +109,7 @@ fn run_until(script: Script, jobs: Vec<Job>, stall_timeout: Duration, cancel_at:
             let _ = sender.send(true);
             std::future::pending::<()>().await; // a sender that is gone is no cancellation
         });
-        let outcome = cell::run(&planned(jobs), &workers, "cell.log", &mut cancel, &mut console).await;
+        let outcome = cell::run(&planned(jobs), &workers, "cell.log", earlier, &mut cancel, &mut console).await;
         canceller.abort();
         outcome
     });
@@ -172,7 +188,6 @@ fn a_worker_that_dies_in_every_profile_ends_the_cell_with_one_failure_each() {
 
 #[test]
 fn an_interrupted_cell_says_so_for_what_was_not_measured() {
-    const BEGUN: &str = "the second profile has begun";
     let second = Place::Append(3); // after the two of the first profile
     let script =
         Script::default().with(second, Act::Log(vec![BEGUN.into()])).with(second, Act::Hang { honours_abort: true });
@@ -183,27 +198,92 @@ fn an_interrupted_cell_says_so_for_what_was_not_measured() {
     assert!(ran.took < WHOLE_CELL, "{:?}", ran.took);
 }
 
+/// Runs a cell with a program that cannot be started.
+fn run_without_program(planned: &PlannedCell, watched: WorkerConfig) -> Outcome {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { program: Some("/does/not/exist".into()), ..Options::new(folder.path().join("cell.log")) };
+    let workers = Workers { watched, ..Workers::new(options, EngineChoice::Llama) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (_sender, mut cancel) = watch::channel(false);
+    runtime.block_on(cell::run(planned, &workers, "cell.log", None, &mut cancel, &mut Console::new(1)))
+}
+
 #[test]
-fn a_cell_that_is_broken_or_futile_never_starts_a_worker() {
-    for (broken, skip, status) in [(Some("cut"), None, Status::Failed), (None, Some("too large"), Status::Skipped)] {
-        let planned = PlannedCell {
-            broken: broken.map(str::to_owned),
-            skip: skip.map(str::to_owned),
-            ..planned(vec![bench_job()])
-        };
-        let outcome = cell::not_begun(&planned, "x");
-        assert_eq!((outcome.status, outcome.log), (Status::Skipped, None));
-        let workers = Workers {
-            options: Options { program: Some("/does/not/exist".into()), ..Options::new("/does/not/exist".into()) },
-            engine: EngineChoice::Llama,
-            memory_cap_bytes: None,
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let (_sender, mut cancel) = watch::channel(false);
-        let outcome = runtime.block_on(cell::run(&planned, &workers, "x", &mut cancel, &mut Console::new(1)));
-        assert_eq!((outcome.status, outcome.reason.as_deref()), (status, broken.or(skip)));
-        assert_eq!(outcome.profiles.len(), 1);
-    }
+fn a_cell_that_is_broken_never_starts_a_worker() {
+    let planned = PlannedCell { broken: Some("cut".into()), ..planned(vec![bench_job()]) };
+    let outcome = run_without_program(&planned, WorkerConfig::default());
+    assert_eq!((outcome.status, outcome.reason.as_deref()), (Status::Failed, Some("cut")));
+    assert_eq!((outcome.profiles.len(), outcome.log), (1, None));
+}
+
+#[test]
+fn a_cell_that_is_not_worth_running_is_skipped_with_the_rule_and_its_numbers() {
+    let decision =
+        Skip { rule: Rule::NotEnoughMemory, reason: "too large".into(), evidence: Vec::new(), expected_seconds: None };
+    let outcome = cell::not_worth_it(&planned(vec![bench_job()]), decision.clone());
+    assert_eq!((outcome.status, outcome.reason.as_deref()), (Status::Skipped, Some("not enough memory: too large")));
+    assert_eq!((outcome.decision, outcome.profiles.len()), (Some(decision), 1));
+}
+
+/// A worker's program that dies at once until it has been started as often as `deaths` says; then it is the real one.
+fn dying_program(folder: &Path, deaths: u32) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let (program, count) = (folder.join("dying"), folder.join("starts"));
+    let real = env!("CARGO_BIN_EXE_sweetspot");
+    let text = format!(
+        "#!/bin/sh\necho x >> '{0}'\n[ $(wc -l < '{0}') -gt {deaths} ] && exec '{real}' \"$@\"\nkill -SEGV $$\n",
+        count.display()
+    );
+    std::fs::write(&program, text).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    program
+}
+
+/// The outcome, and how often a worker was started.
+fn run_with_deaths_on_start(deaths: u32) -> (Outcome, usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Some(dying_program(folder.path(), deaths));
+    let options = Options { program, ..Options::new(folder.path().join("cell.log")) };
+    let watched = WorkerConfig { start_retry_wait_seconds: 0.01, ..WorkerConfig::default() };
+    let workers = Workers { watched, ..Workers::new(options, EngineChoice::Fake(Script::default())) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (_sender, mut cancel) = watch::channel(false);
+    let planned = planned(vec![bench_job()]);
+    let outcome = runtime.block_on(cell::run(&planned, &workers, "x", None, &mut cancel, &mut Console::new(1)));
+    (outcome, std::fs::read_to_string(folder.path().join("starts")).unwrap().lines().count())
+}
+
+#[test]
+fn a_worker_that_dies_on_start_is_started_three_times_more() {
+    let (outcome, starts) = run_with_deaths_on_start(3);
+    assert_eq!((outcome.status, starts), (Status::Measured, 4), "{outcome:#?}");
+    let (outcome, starts) = run_with_deaths_on_start(4);
+    assert_eq!((outcome.status, starts), (Status::Failed, 4), "{outcome:#?}");
+    assert!(outcome.reason.as_ref().unwrap().contains("killed by signal 11"), "{:?}", outcome.reason);
+}
+
+#[test]
+fn a_program_that_cannot_be_started_at_all_is_tried_again_too_and_then_a_failure() {
+    let watched = WorkerConfig { start_retries: 1, start_retry_wait_seconds: 0.01, ..WorkerConfig::default() };
+    let outcome = run_without_program(&planned(vec![bench_job()]), watched);
+    assert_eq!(outcome.status, Status::Failed);
+    assert!(outcome.reason.as_ref().unwrap().contains("/does/not/exist"), "{:?}", outcome.reason);
+}
+
+#[test]
+fn a_cell_that_was_cut_off_keeps_its_finished_profiles_and_runs_the_others() {
+    let second = Place::Append(3); // after the two of the first profile
+    let hang =
+        Script::default().with(second, Act::Log(vec![BEGUN.into()])).with(second, Act::Hang { honours_abort: true });
+    let jobs = || vec![bench_job(), interactive_job()];
+    let cut = run_until(hang, jobs(), NEVER, Some(BEGUN)).outcome;
+    assert!(cut.cut_off);
+    let again = run_on(Script::default(), jobs(), NEVER, None, Some(&cut)).outcome;
+    assert!(!again.cut_off);
+    let expected = [(ProfileName::Bench, Status::Measured), (ProfileName::Interactive, Status::Measured)];
+    assert_eq!(statuses(&again), expected);
+    assert_eq!(again.profiles[0], cut.profiles[0], "measured once");
+    assert!(again.duration_seconds > cut.duration_seconds);
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn with_worker(script: &str, base: &Path, cache: &Path) -> (Vec<String>, Vec<Pat
     (errors, folders.filter(|path| !path.ends_with("locks")).collect())
 }
 
-const READY: &str = r#"echo '{"event":"ready","version":3,"pid":1}'"#;
+const READY: &str = r#"echo '{"event":"ready","version":4,"pid":1}'"#;
 const DONE: &str = r#"echo '{"event":"done"}'"#;
 
 #[test]

@@ -233,7 +233,7 @@ fn a_line_that_is_no_event_is_quoted_and_ends_the_worker() {
 #[test]
 fn a_worker_of_another_version_is_refused() {
     let seen = Lab::shell(r#"echo '{"event":"ready","version":1,"pid":1}'; sleep 60"#).run();
-    assert!(seen.ending.reason().contains("speaks version 1 of the protocol, this program version 3"));
+    assert!(seen.ending.reason().contains("speaks version 1 of the protocol, this program version 4"));
     assert!(seen.events.is_empty());
 }
 

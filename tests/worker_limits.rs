@@ -162,7 +162,7 @@ fn a_worker_that_nobody_listens_to_ends() {
 #[test]
 fn what_is_no_job_is_refused_in_one_line_with_exit_code_2() {
     let mut child = worker().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdin.as_mut().unwrap().write_all(b"{\"version\":3,\"tasks\":7}\n").unwrap();
+    child.stdin.as_mut().unwrap().write_all(b"{\"version\":4,\"tasks\":7}\n").unwrap();
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{said}");

@@ -5,6 +5,7 @@ pub mod completions;
 pub mod config;
 pub mod context;
 pub mod machine;
+pub mod models;
 pub mod out;
 pub mod quality;
 pub mod quantize;
@@ -32,6 +33,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Template(args) => template::run(args),
         Command::Synth(args) => synth::run(args),
         Command::Quantize(args) => quantize::run(args),
+        Command::Models(args) => models::run(args),
         Command::Machine(args) => machine::run(args),
         Command::Config(args) => config::run(args),
         Command::Report(args) => report::run(args),

@@ -124,9 +124,8 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     let free_bytes = Some(crate::machine::memory::available_bytes()).filter(|&bytes| bytes > 0);
     let log = LogPlace::new(args.log.clone()).context("no place for the worker's log; name a file with --log")?;
     let workers = Workers {
-        options: Options::new(log.path().to_owned()),
-        engine: EngineChoice::Llama,
         memory_cap_bytes: given_bytes.or(free_bytes),
+        ..Workers::new(Options::new(log.path().to_owned()), EngineChoice::Llama)
     };
     let cells: Vec<_> =
         found.into_iter().map(|found| plan(&args, found, ask.as_ref(), reference.as_ref(), &text)).collect();
@@ -159,7 +158,7 @@ async fn measure(cells: &[PlannedCell], workers: &Workers) -> (Vec<Outcome>, boo
         let outcome = if *cancel.borrow() {
             cell::not_begun(planned, "interrupted before it began")
         } else {
-            cell::run(planned, workers, "", &mut cancel, &mut console).await
+            cell::run(planned, workers, "", None, &mut cancel, &mut console).await
         };
         console.cell_ended(&outcome);
         outcomes.push(outcome);
@@ -217,7 +216,7 @@ fn plan(
     let questions = ask.map(|ask| questions::questions(&found, &ask.config, &ask.source));
     let jobs = vec![Job::Quality(quality::Job { context, questions, divergence })];
     let model = params(&found.cell.path);
-    PlannedCell { cell: found.cell, model, jobs, broken: found.broken, skip: None, warnings: Vec::new() }
+    PlannedCell { cell: found.cell, model, jobs, broken: found.broken, warnings: Vec::new() }
 }
 
 fn divergence_job(args: &Args, found: &Found, reference: Option<&Found>, text: &(String, String)) -> divergence::Job {

@@ -3,7 +3,9 @@
 //!
 //! Only main memory is counted: what lies on a GPU is not this process's to limit.
 
-use std::ops::ControlFlow;
+use std::ops::{Add, ControlFlow};
+
+use serde::{Deserialize, Serialize};
 
 use super::{BufferUse, ContextParams, Engine, MemoryBreakdown, ModelParams};
 use crate::stats::gigabytes;
@@ -27,8 +29,35 @@ impl<'a> Demand<'a> {
     }
 }
 
+/// A [`Demand`] that owns what it names, to be sent to another process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnedDemand {
+    /// The model.
+    pub model: ModelParams,
+    /// The contexts' parameters.
+    pub context: ContextParams,
+    /// How many contexts.
+    pub copies: u32,
+}
+
+impl From<&Demand<'_>> for OwnedDemand {
+    fn from(demand: &Demand<'_>) -> Self {
+        Self { model: demand.model.clone(), context: demand.context.clone(), copies: demand.copies }
+    }
+}
+
+impl OwnedDemand {
+    /// The demand.
+    #[must_use]
+    pub fn as_demand(&self) -> Demand<'_> {
+        Demand { model: &self.model, context: &self.context, copies: self.copies }
+    }
+}
+
 /// Bytes of main memory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Need {
     /// Weights as they lie in the file or are read from it.
     pub weights_bytes: u64,
@@ -38,6 +67,19 @@ pub struct Need {
     pub kv_bytes: u64,
     /// Scratch space, logits included.
     pub compute_bytes: u64,
+}
+
+impl Add for Need {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            weights_bytes: self.weights_bytes + other.weights_bytes,
+            repacked_bytes: self.repacked_bytes + other.repacked_bytes,
+            kv_bytes: self.kv_bytes + other.kv_bytes,
+            compute_bytes: self.compute_bytes + other.compute_bytes,
+        }
+    }
 }
 
 impl Need {
@@ -72,6 +114,16 @@ pub fn count(engine: &dyn Engine, demands: &[Demand<'_>]) -> Option<Vec<Need>> {
         });
     }
     Some(needs)
+}
+
+/// What the most demanding of several lists of demands needs together; none where none of them can be planned.
+#[must_use]
+pub fn largest(engine: &dyn Engine, lists: &[Vec<OwnedDemand>]) -> Option<Need> {
+    let together = |list: &Vec<OwnedDemand>| {
+        let demands: Vec<_> = list.iter().map(OwnedDemand::as_demand).collect();
+        Some(count(engine, &demands)?.into_iter().fold(Need::default(), Need::add))
+    };
+    lists.iter().filter_map(together).max_by_key(Need::total_bytes)
 }
 
 /// Says what the demands need together if it is more than `allowed_bytes`.

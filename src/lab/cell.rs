@@ -1,6 +1,7 @@
 //! One cell: a worker for it, started again for the profiles that remain when it dies, and the outcome at the end.
 
-use std::time::Instant;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -8,11 +9,14 @@ use tokio::sync::watch;
 use crate::engine::{MemoryBreakdown, ModelInfo};
 use crate::lab::console::Console;
 use crate::lab::outcome::{Cell, Outcome, ProfileOutcome, Status};
+use crate::lab::stamp::FileStamp;
 use crate::machine::vitals::{Snapshot, VitalsSpan};
+use crate::plan::config::WorkerConfig;
 use crate::plan::matrix::PlannedCell;
+use crate::plan::termination::Skip;
 use crate::profiles::{Job, ProfileName, Samples};
 use crate::worker::exit::{Ending, Exit};
-use crate::worker::process::{self, Options};
+use crate::worker::process::{self, Options, WorkerError};
 use crate::worker::protocol::{self, EngineChoice, Event};
 
 /// How often at most the machine's state is read while a profile runs.
@@ -30,24 +34,48 @@ pub struct Workers {
     pub engine: EngineChoice,
     /// Most bytes of its own that a worker may take.
     pub memory_cap_bytes: Option<u64>,
+    /// How often and when a worker that dies before its engine has started is started again.
+    pub watched: WorkerConfig,
 }
 
-/// Runs a cell to its end. Never fails: what goes wrong is in the outcome.
+impl Workers {
+    /// Workers without a cap, watched as usual.
+    #[must_use]
+    pub fn new(options: Options, engine: EngineChoice) -> Self {
+        Self { options, engine, memory_cap_bytes: None, watched: WorkerConfig::default() }
+    }
+
+    /// As a configuration wants them.
+    #[must_use]
+    pub fn configured(watched: &WorkerConfig, engine: EngineChoice, memory_cap_bytes: Option<u64>) -> Self {
+        let options = Options {
+            load_timeout: Duration::from_secs(watched.load_timeout_seconds),
+            stall_timeout: Duration::from_secs(watched.stall_timeout_seconds),
+            stop_grace: Duration::from_secs(watched.stop_grace_seconds),
+            ..Options::new(PathBuf::new())
+        };
+        Self { options, engine, memory_cap_bytes, watched: watched.clone() }
+    }
+}
+
+/// Runs a cell to its end. Never fails: what goes wrong is in the outcome. Of `earlier`, which was cut off, the profiles that had
+/// come to their end are kept.
 pub async fn run(
     planned: &PlannedCell,
     workers: &Workers,
     log_name: &str,
+    earlier: Option<&Outcome>,
     cancel: &mut watch::Receiver<bool>,
     console: &mut Console,
 ) -> Outcome {
     let mut record = Record::new(planned);
+    record.outcome.files = FileStamp::of_model(&planned.model.path);
     if let Some(reason) = &planned.broken {
         return record.end(Status::Failed, Some(reason));
     }
-    if let Some(reason) = &planned.skip {
-        return record.end(Status::Skipped, Some(reason));
-    }
-    let mut remaining: Vec<&Job> = planned.jobs.iter().collect();
+    earlier.inspect(|earlier| record.take_over(earlier));
+    let mut remaining: Vec<&Job> = planned.jobs.iter().filter(|job| !record.has(job.name())).collect();
+    let mut starts = Starts::new(workers);
     while !remaining.is_empty() && !*cancel.borrow() {
         let job = protocol::Job {
             version: protocol::VERSION,
@@ -58,9 +86,18 @@ pub async fn run(
         };
         let names: Vec<_> = remaining.iter().map(|job| job.name()).collect();
         let cancelled = cancel.clone();
-        let mut life = Life { record: &mut record, names: &names, console, cancelled, looks: Looks::default() };
+        let mut life =
+            Life { record: &mut record, names: &names, console, cancelled, looks: Looks::default(), engine: false };
         let ending = process::run(&job, &workers.options, cancel, &mut |event| life.hear(event)).await;
+        let had_engine = life.engine;
         record.outcome.log = Some(log_name.to_owned());
+        let died_on_start = match &ending {
+            Ok(ending) => !had_engine && !ending.stopped_by_us && ending.exit != Exit::Timeout,
+            Err(error) => matches!(error, WorkerError::Spawn { .. }),
+        };
+        if died_on_start && starts.again(&ending, cancel, console).await {
+            continue;
+        }
         match ending {
             Ok(ending) => record.worker_ended(&ending, &names),
             Err(error) => {
@@ -85,10 +122,56 @@ pub async fn run(
     record.conclude()
 }
 
+/// Starts of a cell's workers, as far as they failed.
+struct Starts<'a> {
+    failed: u32,
+    watched: &'a WorkerConfig,
+}
+
+impl<'a> Starts<'a> {
+    fn new(workers: &'a Workers) -> Self {
+        Self { failed: 0, watched: &workers.watched }
+    }
+
+    /// Waits before the next try; false where there is none any more, or somebody stops the run meanwhile. What kept a worker
+    /// from starting may pass: a machine out of processes or memory, a program that is just being replaced.
+    async fn again(
+        &mut self,
+        ending: &Result<Ending, WorkerError>,
+        cancel: &mut watch::Receiver<bool>,
+        console: &Console,
+    ) -> bool {
+        let all = self.watched.start_retries;
+        if self.failed >= all || *cancel.borrow() {
+            return false;
+        }
+        self.failed += 1;
+        let reason = match ending {
+            Ok(ending) => ending.reason(),
+            Err(error) => error.to_string(),
+        };
+        let (wait, number) = (self.watched.start_retry_wait(self.failed), self.failed);
+        let seconds = wait.as_secs_f64();
+        console.note(&format!("the worker died on start ({reason}); again in {seconds} s ({number} of {all})"));
+        tokio::select! {
+            () = tokio::time::sleep(wait) => true,
+            _ = cancel.wait_for(|cancelled| *cancelled) => false,
+        }
+    }
+}
+
 /// The outcome of a cell that was never begun.
 #[must_use]
 pub fn not_begun(planned: &PlannedCell, reason: &str) -> Outcome {
     Record::new(planned).end(Status::Skipped, Some(reason))
+}
+
+/// The outcome of a cell that is not worth running, after all that is known.
+#[must_use]
+pub fn not_worth_it(planned: &PlannedCell, decision: Skip) -> Outcome {
+    let reason = format!("{}: {}", decision.rule.words(), decision.reason);
+    let outcome = Record::new(planned).end(Status::Skipped, Some(&reason));
+    Outcome { decision: Some(decision), ..outcome }
 }
 
 /// An outcome in the making.
@@ -98,6 +181,8 @@ struct Record {
     /// What profiles had measured so far, where they said so; the profile that a worker dies of keeps it.
     partials: Vec<(ProfileName, Samples)>,
     begun: Instant,
+    /// What it took before it was resumed.
+    earlier_seconds: f64,
 }
 
 impl Record {
@@ -107,6 +192,7 @@ impl Record {
             cell: planned.cell.clone(),
             status: Status::Failed,
             reason: None,
+            decision: None,
             model: None,
             memory: None,
             peak_resident_bytes: None,
@@ -116,13 +202,32 @@ impl Record {
             log: None,
             started_at: format!("{:.0}", Timestamp::now()),
             duration_seconds: 0.0,
+            cut_off: false,
+            files: Vec::new(),
         };
         Self {
             outcome,
             planned: planned.jobs.iter().map(Job::name).collect(),
             partials: Vec::new(),
             begun: Instant::now(),
+            earlier_seconds: 0.0,
         }
+    }
+
+    /// Keeps what came to its end before the run was stopped.
+    fn take_over(&mut self, earlier: &Outcome) {
+        for profile in &earlier.profiles {
+            if profile.reason.as_deref() != Some(INTERRUPTED) && self.planned.contains(&profile.profile) {
+                self.add(profile.clone());
+            }
+        }
+        self.outcome.model.clone_from(&earlier.model);
+        self.outcome.memory.clone_from(&earlier.memory);
+        self.outcome.peak_resident_bytes = earlier.peak_resident_bytes;
+        self.outcome.load_seconds = earlier.load_seconds;
+        self.outcome.log.clone_from(&earlier.log);
+        self.outcome.started_at.clone_from(&earlier.started_at);
+        self.earlier_seconds = earlier.duration_seconds;
     }
 
     fn has(&self, name: ProfileName) -> bool {
@@ -234,7 +339,8 @@ impl Record {
         }
         self.outcome.status = status;
         self.outcome.reason = reason.map(str::to_owned);
-        self.outcome.duration_seconds = self.begun.elapsed().as_secs_f64();
+        self.outcome.duration_seconds = self.earlier_seconds + self.begun.elapsed().as_secs_f64();
+        self.outcome.cut_off = self.outcome.profiles.iter().any(|p| p.reason.as_deref() == Some(INTERRUPTED));
         self.outcome
     }
 }
@@ -246,6 +352,8 @@ struct Life<'a> {
     console: &'a mut Console,
     cancelled: watch::Receiver<bool>,
     looks: Looks,
+    /// Its engine has started.
+    engine: bool,
 }
 
 impl Life<'_> {
@@ -276,6 +384,8 @@ impl Life<'_> {
             Event::TaskDone { task, seconds, samples, memory } => {
                 let Some(&profile) = self.names.get(*task) else { return };
                 let vitals = self.looks.end();
+                // what was whole when somebody stopped it is shown, and measured again when the run is resumed
+                let reason = self.cancelled.borrow().then(|| INTERRUPTED.to_owned());
                 let total = |m: &Option<MemoryBreakdown>| m.as_ref().map(MemoryBreakdown::total_bytes);
                 if total(memory) > total(&self.record.outcome.memory) {
                     self.record.outcome.memory.clone_from(memory);
@@ -284,7 +394,7 @@ impl Life<'_> {
                     samples: Some((**samples).clone()),
                     vitals: Some(vitals),
                     duration_seconds: *seconds,
-                    reason: None,
+                    reason,
                     ..ProfileOutcome::without_samples(profile, Status::Measured, "")
                 });
             }
@@ -303,9 +413,10 @@ impl Life<'_> {
                     ..ProfileOutcome::without_samples(profile, status, reason)
                 });
             }
-            Event::Engine { .. }
-            | Event::Quantizing { .. }
+            Event::Engine { .. } => self.engine = true,
+            Event::Quantizing { .. }
             | Event::Context { .. }
+            | Event::Counted { .. }
             | Event::LoadFailed { .. }
             | Event::Done => {}
         }

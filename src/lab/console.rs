@@ -1,9 +1,14 @@
 //! The one place that prints a run's progress: to stderr, as bars on a terminal and as plain lines elsewhere.
 
+mod left;
+
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use left::Left;
+pub use left::duration;
 
 use crate::lab::outcome::{Cell, Outcome, Status};
 use crate::profiles::{ProfileName, Progress};
@@ -14,11 +19,19 @@ const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 /// The unit that pulses count.
 const TOKENS: &str = "tokens";
 
+/// How often the clocks on a terminal move on by themselves.
+const TICK: Duration = Duration::from_millis(500);
+
 /// Prints how far a run is.
 #[derive(Debug)]
 pub struct Console {
+    /// What the running cell does.
     bar: ProgressBar,
+    /// How far the whole run is; only where it has several cells.
+    whole: Option<ProgressBar>,
+    bars: MultiProgress,
     is_terminal: bool,
+    left: Left,
     cells: usize,
     /// Number and name of the running cell.
     cell: String,
@@ -32,16 +45,29 @@ impl Console {
     /// A console for so many cells.
     #[must_use]
     pub fn new(cells: usize) -> Self {
+        Self::with(cells, &[], true)
+    }
+
+    /// A console for a run of cells with the seconds that each is expected to take; it says how long all will take. Rough
+    /// expectations only compare the cells with one another.
+    #[must_use]
+    pub fn for_run(expected_seconds: &[Option<f64>], is_rough: bool) -> Self {
+        Self::with(expected_seconds.len(), expected_seconds, is_rough)
+    }
+
+    fn with(cells: usize, expected_seconds: &[Option<f64>], is_rough: bool) -> Self {
         let is_terminal = std::io::stderr().is_terminal();
-        let target = if is_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(None, target);
-        Self { bar, is_terminal, cells, cell: String::new(), last_line: None, counting: None }
+        let bars = MultiProgress::with_draw_target(target(is_terminal));
+        let bar = bars.add(ProgressBar::no_length());
+        let whole = (is_terminal && expected_seconds.len() > 1).then(|| whole_bar(&bars, expected_seconds.len()));
+        let left = Left::new(expected_seconds, is_rough);
+        Self { bar, whole, bars, is_terminal, left, cells, cell: String::new(), last_line: None, counting: None }
     }
 
     /// A line that stays.
     pub fn note(&self, line: &str) {
         if self.is_terminal {
-            self.bar.println(line);
+            let _ = self.bars.println(line); // a terminal that is gone cannot be told so
         } else {
             crate::say!("{line}");
         }
@@ -52,9 +78,35 @@ impl Console {
         self.cell = format!("[{number}/{}] {} {}", self.cells, cell.model, cell.quant);
         self.last_line = None;
         self.counting = None;
+        self.left.begin(number - 1);
         if self.is_terminal {
             self.show("starting", 0, 0, "");
+        } else if let Some(left) = self.left.text() {
+            crate::say!("{} starts; {left} for all that remain", self.cell);
         }
+    }
+
+    /// A cell that had ended before this session began.
+    pub fn cell_kept(&mut self, outcome: &Outcome) {
+        self.left.end(outcome.duration_seconds, outcome.status == Status::Measured);
+        if let Some(whole) = &self.whole {
+            whole.inc(1);
+        }
+    }
+
+    /// Something that nobody can say how far it is.
+    pub fn waiting(&mut self, what: &str) {
+        self.show(what, 0, 0, "");
+    }
+
+    /// Makes room for somebody else's bars.
+    pub fn set_aside(&mut self) {
+        self.bars.set_draw_target(ProgressDrawTarget::hidden());
+    }
+
+    /// Shows its own bars again.
+    pub fn take_up(&mut self) {
+        self.bars.set_draw_target(target(self.is_terminal));
     }
 
     /// Something that is no cell begins.
@@ -102,14 +154,22 @@ impl Console {
             (Status::Skipped, reason) => format!("skipped: {}", reason.as_deref().unwrap_or("no reason")),
         };
         self.note(&format!("{} {what}", self.cell));
+        self.left.end(seconds, outcome.status == Status::Measured);
+        if let Some(whole) = &self.whole {
+            whole.inc(1);
+        }
     }
 
     /// Takes the bar away.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
+        self.whole.iter().for_each(ProgressBar::finish_and_clear);
     }
 
     fn show(&mut self, what: &str, done: u64, total: u64, unit: &str) {
+        if let Some(whole) = &self.whole {
+            whole.set_message(self.left.text().unwrap_or_default());
+        }
         if self.is_terminal {
             // the bar takes what is left of the line, so that nothing wraps
             let template = if total > 0 {
@@ -135,4 +195,17 @@ impl Console {
             self.last_line = Some((line, Instant::now()));
         }
     }
+}
+
+fn target(is_terminal: bool) -> ProgressDrawTarget {
+    if is_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
+}
+
+fn whole_bar(bars: &MultiProgress, cells: usize) -> ProgressBar {
+    let bar = bars.add(ProgressBar::new(cells as u64));
+    if let Ok(style) = ProgressStyle::with_template("all {pos}/{len} [{wide_bar}] {elapsed} {msg}") {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar.enable_steady_tick(TICK);
+    bar
 }

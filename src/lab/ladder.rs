@@ -135,6 +135,7 @@ fn made_of(base: Base, quants: &[Quant], cache: &Path) -> anyhow::Result<Vec<Can
             cell,
             n_ctx_train: base.n_ctx_train,
             n_params: Some(base.n_params()),
+            n_active_params: None,
             // its predictions are compared with those of the weights that it is made of
             reference: is_made.then(|| base.path.clone()),
             broken,

@@ -1,30 +1,108 @@
 //! The run: cell after cell, each in a worker of its own, each outcome on the disk before the next cell begins.
 //!
+//! Before a cell begins, what the cells before it showed decides whether it is worth it ([`crate::plan::termination`]), and its
+//! file is made or fetched if it is not there ([`source`]). A run that was stopped goes on where it was ([`resume`]).
+//!
 //! Left out on purpose: what to run ([`crate::plan`]), how it is measured ([`crate::profiles`]) and what it means
 //! ([`crate::report`], from the run's folder).
 
+pub mod assembly;
 pub mod cell;
 pub mod checkpoint;
 pub mod console;
 pub mod context;
 pub mod ladder;
+pub mod learn;
 pub mod models;
 pub mod outcome;
+pub mod resume;
 pub mod run_file;
+pub mod source;
+pub mod stamp;
 pub mod synthetic;
+pub mod whole;
 
 use tokio::sync::watch;
 
-use crate::plan::matrix::PlannedCell;
+use crate::engine::need::Need;
+use crate::exit_code::Interrupted;
+use crate::plan::circuit::Circuit;
+use crate::plan::config::{Config, Thresholds};
+use crate::plan::matrix::{Limits, PlannedCell};
+use crate::plan::termination::{Settings, Skip, Termination};
 use cell::Workers;
 use checkpoint::Checkpoint;
 use console::Console;
-use outcome::Status;
+use outcome::{Outcome, Status};
+use source::{Preparing, Source};
+
+/// A planned cell with where its file comes from and what is known of it.
+#[derive(Debug)]
+pub struct Entry {
+    /// What runs on it.
+    pub planned: PlannedCell,
+    /// How its file comes to be there.
+    pub source: Source,
+    /// Parameters, where they are known.
+    pub n_params: Option<u64>,
+    /// Parameters that compute a token, where they are known to be fewer.
+    pub n_active_params: Option<u64>,
+    /// Context size in tokens that it was trained for, where the file says so.
+    pub n_ctx_train: Option<u32>,
+    /// What it needs of main memory for its most demanding profile, where that could be counted.
+    pub need: Option<Need>,
+    /// How long it is expected to take.
+    pub expected_seconds: Option<f64>,
+}
+
+/// What a run has besides its plan.
+pub struct Session<'a> {
+    /// How workers are run.
+    pub workers: &'a Workers,
+    /// Decides what is not worth running; knows nothing yet.
+    pub termination: Termination,
+    /// Gives up models that fail over and over; knows nothing yet.
+    pub circuit: Circuit,
+    /// What makes a result good enough.
+    pub thresholds: Thresholds,
+    /// How files are made and fetched.
+    pub preparing: Preparing,
+    /// What an earlier session of the same run left: cells that ended, and those that were cut off.
+    pub earlier: Vec<Outcome>,
+    /// The expected times only compare cells with one another: nobody measured how fast this machine is.
+    pub expects_roughly: bool,
+}
+
+impl<'a> Session<'a> {
+    /// A session of a configured run in which nothing is known yet. `limit_bytes` is the memory that a model may take.
+    #[must_use]
+    pub fn new(config: &Config, limits: &Limits, workers: &'a Workers) -> Self {
+        let rules = &config.termination;
+        let settings = Settings {
+            enabled: rules.enabled,
+            max_ttft_seconds: rules.max_ttft_seconds,
+            min_tokens_per_second: rules.min_tokens_per_second,
+            memory_factor: rules.memory_factor,
+            free_bytes: limits.memory_bytes,
+            max_memory_bytes: limits.max_memory_bytes,
+        };
+        let preparing = Preparing { threads: limits.threads, program: workers.options.program.clone() };
+        Self {
+            workers,
+            termination: Termination::new(settings),
+            circuit: Circuit::new(if rules.enabled { rules.failures_before_giving_up } else { u32::MAX }),
+            thresholds: config.thresholds,
+            preparing,
+            earlier: Vec::new(),
+            expects_roughly: true,
+        }
+    }
+}
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ended {
-    /// Cells with samples.
+    /// Cells with samples, those of earlier sessions included.
     pub measured: usize,
     /// Cells without.
     pub not_measured: usize,
@@ -32,30 +110,42 @@ pub struct Ended {
     pub interrupted: bool,
 }
 
-/// Runs every planned cell; each ends as exactly one outcome in the run's folder, also when the run is interrupted.
+/// Runs every planned cell that has not ended yet; each ends as exactly one outcome in the run's folder. When the run is
+/// stopped, the cell that was being measured ends as cut off, and those after it stay without an outcome.
 ///
 /// # Errors
 /// Only when an outcome cannot be kept (disk full, folder gone); those before it are on the disk.
 pub async fn run(
-    plan: &[PlannedCell],
-    workers: &Workers,
+    plan: &mut [Entry],
+    mut session: Session<'_>,
     checkpoint: &mut Checkpoint,
     mut cancel: watch::Receiver<bool>,
 ) -> anyhow::Result<Ended> {
-    let mut console = Console::new(plan.len());
+    let expected: Vec<_> = plan.iter().map(|entry| entry.expected_seconds).collect();
+    let mut console = Console::for_run(&expected, session.expects_roughly);
     let mut ended = Ended::default();
-    for (index, planned) in plan.iter().enumerate() {
-        console.cell_started(index + 1, &planned.cell);
-        let outcome = if *cancel.borrow() {
-            cell::not_begun(planned, "interrupted before it began")
-        } else {
-            let log_name = checkpoint.log_name(&planned.cell);
-            let mut workers = workers.clone();
-            workers.options.log = checkpoint.folder().join(&log_name);
-            cell::run(planned, &workers, &log_name, &mut cancel, &mut console).await
+    for (index, entry) in plan.iter_mut().enumerate() {
+        let before = session.earlier.iter().find(|outcome| outcome.cell.is(&entry.planned.cell));
+        let outcome = match before {
+            Some(done) if !done.cut_off => {
+                console.cell_kept(done);
+                done.clone()
+            }
+            _ if *cancel.borrow() => break,
+            cut_off => {
+                let cut_off = cut_off.cloned();
+                console.cell_started(index + 1, &entry.planned.cell);
+                let Some(outcome) =
+                    session.end_of(entry, cut_off.as_ref(), checkpoint, &mut cancel, &mut console).await
+                else {
+                    break;
+                };
+                console.cell_ended(&outcome);
+                checkpoint.append(&outcome).inspect_err(|_| console.finish())?;
+                outcome
+            }
         };
-        console.cell_ended(&outcome);
-        checkpoint.append(&outcome).inspect_err(|_| console.finish())?;
+        session.learn(entry, &outcome);
         match outcome.status {
             Status::Measured => ended.measured += 1,
             Status::Failed | Status::Skipped => ended.not_measured += 1,
@@ -64,4 +154,51 @@ pub async fn run(
     console.finish();
     ended.interrupted = *cancel.borrow();
     Ok(ended)
+}
+
+impl Session<'_> {
+    /// Sees a cell through; none where the run was stopped before it began.
+    async fn end_of(
+        &self,
+        entry: &mut Entry,
+        cut_off: Option<&Outcome>,
+        checkpoint: &Checkpoint,
+        cancel: &mut watch::Receiver<bool>,
+        console: &mut Console,
+    ) -> Option<Outcome> {
+        if entry.planned.broken.is_none() {
+            if let Some(skip) = self.futile(entry) {
+                return Some(cell::not_worth_it(&entry.planned, skip));
+            }
+            match entry.source.prepare(&mut entry.planned, &self.preparing, cancel, console).await {
+                Ok(()) => {}
+                Err(error) if error.is::<Interrupted>() => return None,
+                Err(error) => entry.planned.broken = Some(format!("{error:#}")),
+            }
+        }
+        let log_name = cut_off.and_then(|earlier| earlier.log.clone());
+        let log_name = log_name.unwrap_or_else(|| checkpoint.log_name(&entry.planned.cell));
+        let mut workers = self.workers.clone();
+        workers.options.log = checkpoint.folder().join(&log_name);
+        Some(cell::run(&entry.planned, &workers, &log_name, cut_off, cancel, console).await)
+    }
+
+    /// Why it is not worth running, if it is not.
+    fn futile(&self, entry: &Entry) -> Option<Skip> {
+        let cell = &entry.planned.cell;
+        self.circuit.open(&cell.model).or_else(|| self.termination.decide(&learn::candidate(entry)))
+    }
+
+    /// What a cell's end says about those after it.
+    fn learn(&mut self, entry: &Entry, outcome: &Outcome) {
+        if outcome.cut_off || outcome.decision.is_some() {
+            return;
+        }
+        let seen = learn::seen(entry, outcome, &self.thresholds.interactive);
+        match learn::trouble(&seen, outcome) {
+            Some(reason) => self.circuit.failed(&outcome.cell.model, &outcome.cell.quant, &reason),
+            None => self.circuit.succeeded(&outcome.cell.model),
+        }
+        self.termination.learn(seen);
+    }
 }

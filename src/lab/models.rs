@@ -98,6 +98,7 @@ fn inspect(path: &Path) -> Found {
             Found {
                 n_ctx_train: parts[0].arch_u32("context_length"),
                 n_params: Some(parts.iter().map(Gguf::n_params).sum()),
+                n_active_params: Some(parts.iter().map(|part| part.n_active_params(&parts[0])).sum()),
                 reference: None,
                 broken: None,
                 cell,
@@ -114,7 +115,14 @@ fn inspect(path: &Path) -> Found {
                 size_bytes: std::fs::metadata(path).map_or(0, |m| m.len()),
                 synthetic: header.as_ref().is_some_and(Gguf::is_synthetic),
             };
-            Found { cell, n_ctx_train: None, n_params: None, reference: None, broken: Some(error.to_string()) }
+            Found {
+                cell,
+                n_ctx_train: None,
+                n_params: None,
+                n_active_params: None,
+                reference: None,
+                broken: Some(error.to_string()),
+            }
         }
     }
 }

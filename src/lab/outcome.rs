@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::stamp::FileStamp;
 use crate::engine::{MemoryBreakdown, ModelInfo};
 use crate::machine::vitals::VitalsSpan;
+use crate::plan::termination::Skip;
 use crate::profiles::{ProfileName, Samples};
 use crate::worker::exit::Exit;
 
@@ -49,6 +51,9 @@ pub struct Outcome {
     pub status: Status,
     /// Why, in one line: always there when it failed or was skipped.
     pub reason: Option<String>,
+    /// The decision not to try it, with its evidence; none where it was tried, or not reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Skip>,
     /// What the engine says of the model, once it was loaded.
     pub model: Option<ModelInfo>,
     /// Exact bytes of the largest context that a profile used.
@@ -67,6 +72,12 @@ pub struct Outcome {
     pub started_at: String,
     /// How long it took.
     pub duration_seconds: f64,
+    /// Somebody stopped the run while it was measured: a resumed run measures what is missing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut_off: bool,
+    /// The files that were measured, as they were then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileStamp>,
 }
 
 /// How one profile of a cell ended.
@@ -89,6 +100,14 @@ pub struct ProfileOutcome {
     pub vitals: Option<VitalsSpan>,
     /// How long it took.
     pub duration_seconds: f64,
+}
+
+impl Cell {
+    /// Whether both are the same model, quantization and file. A file's size is only estimated before the file is made.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        (&self.model, &self.quant, &self.path) == (&other.model, &other.quant, &other.path)
+    }
 }
 
 impl Outcome {

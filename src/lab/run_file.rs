@@ -1,12 +1,14 @@
 //! `run.json`: all that a report needs to know besides the outcomes. Written when a run begins and again when it ends.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::outcome::Cell;
+use super::stamp::FileStamp;
 use crate::engine::EngineInfo;
+use crate::engine::need::Need;
 use crate::machine::Machine;
 use crate::profiles::ProfileName;
 
@@ -38,6 +40,15 @@ pub struct RunFile {
     pub hostname: String,
     /// The person stopped it before its plan was done.
     pub interrupted: bool,
+    /// The folder that relative paths of [`Self::arguments`] begin at.
+    #[serde(default)]
+    pub working_folder: Option<PathBuf>,
+    /// SHA-256 of all prompts and texts that the profiles use, in hexadecimal digits.
+    #[serde(default)]
+    pub material_sha256: Option<String>,
+    /// When it was resumed, RFC 3339 in UTC, each time.
+    #[serde(default)]
+    pub resumed_at: Vec<String>,
 }
 
 /// A version of this program.
@@ -59,13 +70,22 @@ impl Program {
 }
 
 /// A cell and what is measured on it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlannedCell {
     /// The cell.
     pub cell: Cell,
     /// The profiles, in this order.
     pub profiles: Vec<ProfileName>,
+    /// Its files as they were when the run was planned; none where they were still to be made or fetched.
+    #[serde(default)]
+    pub files: Vec<FileStamp>,
+    /// What it needs of main memory for its most demanding profile, where that could be counted.
+    #[serde(default)]
+    pub need: Option<Need>,
+    /// How long it was expected to take, before anything was measured.
+    #[serde(default)]
+    pub expected_seconds: Option<f64>,
 }
 
 /// The name of a folder for what was measured at a time on a host, see [`RunFile::folder_name`].
@@ -103,6 +123,9 @@ impl RunFile {
             started_at: format!("{:.0}", Timestamp::now()),
             duration_seconds: None,
             interrupted: false,
+            working_folder: std::env::current_dir().ok(),
+            material_sha256: None,
+            resumed_at: Vec::new(),
         }
     }
 

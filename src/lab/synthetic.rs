@@ -53,7 +53,10 @@ pub fn find(names: &[String], quants: &[Quant], seed: Option<u32>) -> anyhow::Re
             path,
         };
         let (n_ctx_train, n_params) = (Some(shape.n_ctx_train), Some(plan.n_params()));
-        Ok(Synthetic { found: Found { cell, n_ctx_train, n_params, reference: None, broken: None }, plan })
+        Ok(Synthetic {
+            found: Found { cell, n_ctx_train, n_params, n_active_params: None, reference: None, broken: None },
+            plan,
+        })
     };
     wanted(names, quants)?.into_iter().map(synthetic).collect()
 }

@@ -9,7 +9,6 @@ use crate::lab::outcome::Cell;
 use crate::plan::config::Config;
 use crate::plan::questions::{self, QuestionSource};
 use crate::profiles::{self, ProfileName, interactive, long_context};
-use crate::stats::gigabytes;
 
 /// A model file, as far as it can be known without loading it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +19,8 @@ pub struct Found {
     pub n_ctx_train: Option<u32>,
     /// Parameters, where the file's header could be read.
     pub n_params: Option<u64>,
+    /// Those of them that compute a token: fewer in a mixture of experts.
+    pub n_active_params: Option<u64>,
     /// A file of the same model that its predictions are compared with; none: the largest of those that are found.
     pub reference: Option<PathBuf>,
     /// Why it cannot be measured, where the file is broken.
@@ -31,10 +32,10 @@ pub struct Found {
 pub struct Limits {
     /// Threads that compute.
     pub threads: u32,
-    /// Most bytes of memory that a model may take, file pages included; none: no limit.
+    /// Bytes of memory that the machine has free, main memory and that of GPUs; none: unknown.
     pub memory_bytes: Option<u64>,
-    /// Whether the person named that limit, or it is what the machine has.
-    pub memory_limit_was_given: bool,
+    /// Most bytes that the person allows; none: no such limit.
+    pub max_memory_bytes: Option<u64>,
 }
 
 /// A cell with all that runs on it.
@@ -44,8 +45,6 @@ pub struct PlannedCell {
     pub cell: Cell,
     /// Known beforehand to fail, and why.
     pub broken: Option<String>,
-    /// Known beforehand to be futile, and why.
-    pub skip: Option<String>,
     /// How to load it.
     pub model: ModelParams,
     /// What runs, in this order.
@@ -91,7 +90,6 @@ fn plan_cell(
     material: &Material,
     limits: &Limits,
 ) -> PlannedCell {
-    let skip = too_large(&found.cell, limits);
     let context = context(config, limits.threads);
     let mut warnings = Vec::new();
     if let Some(trained) = found.n_ctx_train.filter(|&trained| trained < context.n_ctx) {
@@ -112,7 +110,7 @@ fn plan_cell(
     });
     let jobs = jobs.collect();
     let model = ModelParams { n_gpu_layers: config.engine.n_gpu_layers, ..ModelParams::new(&found.cell.path) };
-    PlannedCell { broken: found.broken, skip, model, jobs, warnings, cell: found.cell }
+    PlannedCell { broken: found.broken, model, jobs, warnings, cell: found.cell }
 }
 
 /// File and bytes of what a model's predictions are compared with: the one that it names, or the best quantization of the
@@ -122,7 +120,7 @@ fn reference(found: &Found, all: &[Found], limits: &Limits) -> Option<(PathBuf, 
         return Some((path.clone(), found.cell.size_bytes));
     }
     let usable = |other: &&Found| {
-        other.cell.model == found.cell.model && other.broken.is_none() && too_large(&other.cell, limits).is_none()
+        other.cell.model == found.cell.model && other.broken.is_none() && !is_too_large(&other.cell, limits)
     };
     let best = all.iter().filter(usable).max_by_key(|other| other.cell.size_bytes)?;
     (best.cell.size_bytes > found.cell.size_bytes).then(|| (best.cell.path.clone(), best.cell.size_bytes))
@@ -174,17 +172,10 @@ pub fn context(config: &Config, threads: u32) -> ContextParams {
     }
 }
 
-/// The weights alone are more than is allowed. (What the context adds is counted exactly by the worker.)
-fn too_large(cell: &Cell, limits: &Limits) -> Option<String> {
-    let allowed = limits.memory_bytes.filter(|&allowed| cell.size_bytes > allowed)?;
-    let (size, allowed) = (gigabytes(cell.size_bytes), gigabytes(allowed));
-    Some(if limits.memory_limit_was_given {
-        format!("its weights alone are {size:.2} GB, more than the {allowed:.2} GB allowed by --max-memory-gb")
-    } else {
-        format!(
-            "its weights alone are {size:.2} GB, more than the {allowed:.2} GB of memory that this machine has free"
-        )
-    })
+/// The weights alone are more than is allowed: it can be no other model's reference.
+fn is_too_large(cell: &Cell, limits: &Limits) -> bool {
+    let allowed = [limits.memory_bytes, limits.max_memory_bytes].into_iter().flatten().min();
+    allowed.is_some_and(|allowed| cell.size_bytes > allowed)
 }
 
 /// The model's part of a file's name: `llama-1b.Q4_K_M` to `llama-1b`. `quant` is what the file's metadata says; a name that
@@ -209,7 +200,14 @@ mod tests {
     fn found(size_bytes: u64, n_ctx_train: u32) -> Found {
         let cell =
             Cell { model: "m".into(), quant: "Q4_0".into(), path: "m.gguf".into(), size_bytes, synthetic: false };
-        Found { cell, n_ctx_train: Some(n_ctx_train), n_params: Some(1_000_000_000), reference: None, broken: None }
+        Found {
+            cell,
+            n_ctx_train: Some(n_ctx_train),
+            n_params: Some(1_000_000_000),
+            n_active_params: None,
+            reference: None,
+            broken: None,
+        }
     }
 
     fn material() -> Material {
@@ -225,19 +223,7 @@ mod tests {
         plan(vec![found], &[ProfileName::Interactive], &Config::default(), &material(), limits).remove(0)
     }
 
-    const LIMITS: Limits = Limits { threads: 2, memory_bytes: Some(2_000_000_000), memory_limit_was_given: true };
-
-    #[test]
-    fn a_model_whose_weights_exceed_the_allowed_memory_is_skipped_with_both_numbers() {
-        let planned = plan_one(found(3_000_000_000, 4096), &LIMITS);
-        assert_eq!(
-            planned.skip.as_deref(),
-            Some("its weights alone are 3.00 GB, more than the 2.00 GB allowed by --max-memory-gb")
-        );
-        let by_machine = Limits { memory_limit_was_given: false, ..LIMITS };
-        assert!(plan_one(found(3_000_000_000, 4096), &by_machine).skip.unwrap().contains("this machine has free"));
-        assert_eq!(plan_one(found(1_000_000_000, 4096), &LIMITS).skip, None);
-    }
+    const LIMITS: Limits = Limits { threads: 2, memory_bytes: None, max_memory_bytes: Some(2_000_000_000) };
 
     #[test]
     fn a_context_above_the_trained_one_is_a_warning_and_not_a_failure() {

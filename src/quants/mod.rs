@@ -10,14 +10,14 @@ pub mod base;
 pub mod demo;
 pub mod export;
 pub mod folder;
+pub(crate) mod hash;
 pub mod make;
 pub mod request;
 pub mod store;
 
 mod console;
-mod hash;
 mod job;
-mod lock;
+pub(crate) mod lock;
 mod share;
 
 pub use base::Base;

@@ -4,6 +4,7 @@ use crate::engine::{MemoryBreakdown, ModelInfo};
 use crate::lab::outcome::{Cell, Outcome, ProfileOutcome, Status};
 use crate::lab::run_file::PlannedCell;
 use crate::plan::config::Thresholds;
+use crate::plan::termination::Skip;
 use crate::profiles::ProfileName;
 use crate::stats::gigabytes;
 use crate::verdict::interpretation::{SYNTHETIC, counted, ended_early};
@@ -25,6 +26,8 @@ pub struct CellView {
     pub verdict: Option<Verdict>,
     /// Why it failed or was skipped.
     pub reason: Option<String>,
+    /// The decision not to try it, where there was one.
+    pub decision: Option<Skip>,
     /// What the engine says of the model.
     pub model: Option<ModelInfo>,
     /// Exact bytes of the largest context used.
@@ -80,7 +83,8 @@ impl CellView {
             reached: true,
             status: outcome.status,
             verdict: verdict(outcome.status, &profiles),
-            reason: outcome.reason.clone(),
+            reason: outcome.reason.clone().or_else(|| outcome.decision.as_ref().map(|skip| skip.reason.clone())),
+            decision: outcome.decision.clone(),
             model: outcome.model.clone(),
             memory: outcome.memory.clone().or_else(|| super::long_context::memory(outcome)),
             peak_resident_gb: outcome.peak_resident_bytes.map(gigabytes),
@@ -144,6 +148,10 @@ impl CellView {
     pub(super) fn candidate(&self, profile: ProfileName) -> Candidate {
         let failed = || Trial::Failed(self.why_not().unwrap_or("could not be measured").to_owned());
         let trial = match (self.status, self.profile(profile)) {
+            // what is known beforehand to fail is to be avoided as what failed is
+            (Status::Skipped, _) if self.decision.is_some() => {
+                Trial::Failed(format!("not tried: {}", self.why_not().unwrap_or_default()))
+            }
             (Status::Skipped, _) | (Status::Measured, None) => Trial::Skipped,
             (Status::Failed, _) => failed(),
             (Status::Measured, Some(view)) => match (view.status, view.rating) {
@@ -193,6 +201,7 @@ pub(super) fn not_reached(planned: &PlannedCell, interrupted: bool) -> CellView 
         cell: planned.cell.clone(),
         status: Status::Skipped,
         reason: Some(reason.to_owned()),
+        decision: None,
         model: None,
         memory: None,
         peak_resident_bytes: None,
@@ -202,6 +211,8 @@ pub(super) fn not_reached(planned: &PlannedCell, interrupted: bool) -> CellView 
         log: None,
         started_at: String::new(),
         duration_seconds: 0.0,
+        cut_off: false,
+        files: Vec::new(),
     };
     CellView { reached: false, ..CellView::of(&outcome, 0, &Thresholds::default()) }
 }

@@ -111,7 +111,7 @@ fn outcomes(text: &str, path: &Path, warnings: &mut Vec<String>) -> Result<Vec<O
             }
             Err(flaw) => return Err(flaw.at(path, Some(index + 1))),
         };
-        if let Some(old) = outcomes.iter_mut().find(|old| old.cell == outcome.cell) {
+        if let Some(old) = outcomes.iter_mut().find(|old| old.cell.is(&outcome.cell)) {
             *old = outcome;
         } else {
             outcomes.push(outcome);

@@ -9,6 +9,7 @@ use super::cell::{CellView, ProfileView};
 use super::metadata::Hardware;
 use super::view::{MEMORY_INCLUDES, View};
 use crate::machine::Machine;
+use crate::plan::termination::Skip;
 use crate::profiles::{EndedBy, ProfileName};
 use crate::verdict::Rating;
 use crate::verdict::recommendation::Recommendation;
@@ -61,6 +62,8 @@ struct ResultEntry<'v> {
     status: crate::lab::outcome::Status,
     verdict: Option<&'v str>,
     reason: Option<&'v str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<&'v Skip>,
     profiles: Map<String, Value>,
     efficiency_score: Option<f64>,
     cost_benefit_score: Option<f64>,
@@ -162,6 +165,7 @@ fn result(view: &CellView) -> Result<ResultEntry<'_>, serde_json::Error> {
         status: view.status,
         verdict: view.verdict.map(super::cell::Verdict::name),
         reason: view.reason.as_deref(),
+        decision: view.decision.as_ref(),
         profiles,
         efficiency_score: view.efficiency_score,
         cost_benefit_score: view.cost_benefit_score,

@@ -27,8 +27,9 @@ pub fn render(view: &View) -> String {
     recommendations(&mut out, view);
     answers(&mut out, view);
     long_context(&mut out, view);
+    not_tried(&mut out, view);
     out.list("Notes on the whole run", &view.notes);
-    for cell in &view.cells {
+    for cell in view.cells.iter().filter(|cell| cell.decision.is_none()) {
         section(&mut out, cell);
     }
     method(&mut out, view);
@@ -133,6 +134,14 @@ fn long_context(out: &mut Text, view: &View) {
     }
 }
 
+/// What was decided against, of all cells together.
+fn not_tried(out: &mut Text, view: &View) {
+    let table = super::decisions::markdown(&view.cells);
+    if !table.is_empty() {
+        out.paragraph(format_args!("## Not tried, and why\n\n{}", table.trim_end()));
+    }
+}
+
 fn recommendations(out: &mut Text, view: &View) {
     if let Some(best) = &view.overall {
         let (model, quant) = (inline(&best.model), inline(&best.quant));
@@ -140,8 +149,13 @@ fn recommendations(out: &mut Text, view: &View) {
         out.code("sh", &[&best.command]);
     }
     for (profile, list) in &view.recommendations {
+        // what was not tried has a section of its own
+        let tried = |model: &str, quant: &str| {
+            !super::decisions::decided(&view.cells).any(|(c, _)| c.cell.model == model && c.cell.quant == quant)
+        };
+        let list = list.iter().filter(|r| tried(&r.model, &r.quant));
         let items: Vec<String> =
-            list.iter().map(|r| format!("{} {}: {} ({})", r.model, r.quant, r.mark.name(), r.reason)).collect();
+            list.map(|r| format!("{} {}: {} ({})", r.model, r.quant, r.mark.name(), r.reason)).collect();
         out.list(&format!("Advice for the {} profile", profile.name()), &items);
     }
 }

@@ -70,7 +70,13 @@ const COLUMNS: &[Column] = &[
 #[must_use]
 pub fn render(view: &View, look: Look) -> String {
     let mut parts = vec![format!("{}\n", table(view, look))];
-    for (title, lines) in [("Not measured", failures(view)), ("Advice", advice(view)), ("Notes", notes(view))] {
+    let sections = [
+        ("Not measured", failures(view)),
+        ("Not tried", super::decisions::lines(&view.cells)),
+        ("Advice", advice(view)),
+        ("Notes", notes(view)),
+    ];
+    for (title, lines) in sections {
         if !lines.is_empty() {
             parts.push(format!("\n{title}:\n"));
             parts.extend(lines.iter().map(|line| wrapped(line, look.width)));
@@ -191,7 +197,7 @@ fn rating(cell: &CellView) -> String {
 
 fn failures(view: &View) -> Vec<String> {
     let mut lines = Vec::new();
-    for cell in &view.cells {
+    for cell in view.cells.iter().filter(|cell| cell.decision.is_none()) {
         let name = format!("{} {}", cell.cell.model, cell.cell.quant);
         if cell.status != Status::Measured {
             let how = super::csv::status(cell.status);

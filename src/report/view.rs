@@ -100,13 +100,13 @@ fn cells(run: &RunFile, outcomes: &[Outcome]) -> Vec<CellView> {
         + run.machine.gpus.iter().filter_map(|gpu| gpu.memory_total_bytes).sum::<u64>();
     let thresholds = Thresholds::of_run(&run.configuration);
     let planned = run.plan.iter().map(|planned| {
-        outcomes.iter().find(|outcome| outcome.cell == planned.cell).map_or_else(
+        outcomes.iter().find(|outcome| outcome.cell.is(&planned.cell)).map_or_else(
             || cell::not_reached(planned, run.interrupted),
             |outcome| CellView::of(outcome, machine_bytes, &thresholds),
         )
     });
     // An outcome that is in no plan is shown all the same: it was measured.
-    let others = outcomes.iter().filter(|outcome| !run.plan.iter().any(|planned| planned.cell == outcome.cell));
+    let others = outcomes.iter().filter(|outcome| !run.plan.iter().any(|planned| planned.cell.is(&outcome.cell)));
     planned.chain(others.map(|outcome| CellView::of(outcome, machine_bytes, &thresholds))).collect()
 }
 

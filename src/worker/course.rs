@@ -89,6 +89,10 @@ impl Course {
                 ));
             }
             Event::Loaded { .. } | Event::Quantizing { .. } => self.phase = Phase::Running,
+            Event::Counted { task, .. } => {
+                self.known(*task)?;
+                self.phase = Phase::Running;
+            }
             Event::LoadFailed { reason } => {
                 self.load_failure = Some(reason.clone());
                 self.phase = Phase::Ending;

@@ -5,13 +5,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::engine::fake::Script;
+use crate::engine::need::{Need, OwnedDemand};
 use crate::engine::quantize;
 use crate::engine::{EngineInfo, MemoryBreakdown, ModelInfo, ModelParams};
 use crate::probe::context_limit;
 use crate::profiles::{self, ProfileName, Progress, Samples};
 
 /// Version of [`Order`] and [`Event`].
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// All that a worker does in its life.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +25,8 @@ pub enum Order {
     Quantize(Quantizing),
     /// Find the limit of a model's context.
     Context(Sweeping),
+    /// Count what models would need.
+    Count(Counting),
 }
 
 impl Order {
@@ -34,6 +37,7 @@ impl Order {
             Self::Measure(job) => job.tasks.len(),
             Self::Quantize(_) => 0,
             Self::Context(sweeping) => sweeping.task.sweeps.len(),
+            Self::Count(counting) => counting.models.len(),
         }
     }
 }
@@ -54,6 +58,24 @@ impl From<&Sweeping> for Order {
     fn from(sweeping: &Sweeping) -> Self {
         Self::Context(sweeping.clone())
     }
+}
+
+impl From<&Counting> for Order {
+    fn from(counting: &Counting) -> Self {
+        Self::Count(counting.clone())
+    }
+}
+
+/// Counting what models would need of main memory, exactly and without using any.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counting {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Which engine.
+    pub engine: EngineChoice,
+    /// For each model what its profiles demand, one list a profile: what exists at the same time.
+    pub models: Vec<Vec<Vec<OwnedDemand>>>,
 }
 
 /// A context sweep, with what is known of it already.
@@ -150,6 +172,13 @@ pub enum Event {
     Context {
         /// What.
         finding: Box<context_limit::Finding>,
+    },
+    /// What a model would need was counted.
+    Counted {
+        /// Its place in [`Counting::models`].
+        task: usize,
+        /// That of its most demanding profile; none where it cannot be planned.
+        need: Option<Need>,
     },
     /// The model cannot be loaded, or not be quantized; the worker ends.
     LoadFailed {

@@ -14,12 +14,12 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use super::output::{Output, note};
-use super::protocol::{Command, EngineChoice, Event, Job, Order, Quantizing, Sweeping, VERSION};
+use super::protocol::{Command, Counting, EngineChoice, Event, Job, Order, Quantizing, Sweeping, VERSION};
 use super::{budget, control, limits};
 use crate::engine::fake::FakeEngine;
 use crate::engine::llama::LlamaEngine;
-use crate::engine::quantize;
 use crate::engine::{AbortHandle, Engine, EngineError, LoadProgress, Model, ModelParams};
+use crate::engine::{need, quantize};
 use crate::exit_code::{Exit, UsageError};
 use crate::probe::context_limit::{self, sweep::Surroundings};
 use crate::profiles::clock::Monotonic;
@@ -58,6 +58,10 @@ pub fn serve(parent: Option<u32>) -> anyhow::Result<Exit> {
             pulse(abort.clone(), output.clone());
             sweep(&sweeping, &output, &abort)
         }
+        Order::Count(counting) => {
+            listen(abort, Duration::ZERO); // nothing is computed: there is nothing to stop gently
+            count(&counting, &output)
+        }
         Order::Quantize(quantizing) => {
             listen(abort, Duration::ZERO); // llama.cpp's quantizer cannot be interrupted, and has nothing to tell
             quantize(&quantizing, &output)
@@ -70,16 +74,20 @@ fn quantize(quantizing: &Quantizing, output: &Output) -> Exit {
     let events = output.clone();
     let progress = Box::new(move |progress| events.send(&Event::Quantizing { progress }));
     let result = caught(|| quantize::run(&quantizing.task, progress)).and_then(|result| result);
-    match result {
-        Ok(()) => {
-            output.send(&Event::Done);
-            Exit::Success
+    end(result, output)
+}
+
+/// Counts what models would need.
+fn count(counting: &Counting, output: &Output) -> Exit {
+    let result = caught(|| {
+        let engine = engine(&counting.engine).map_err(|error| error.to_string())?;
+        output.send(&Event::Engine { info: engine.describe() });
+        for (task, lists) in counting.models.iter().enumerate() {
+            output.send(&Event::Counted { task, need: need::largest(&*engine, lists) });
         }
-        Err(reason) => {
-            output.send(&Event::LoadFailed { reason: one_line(reason) });
-            Exit::Nothing
-        }
-    }
+        Ok(())
+    });
+    end(result.and_then(|result| result), output)
 }
 
 /// Finds the limit of a model's context.
@@ -108,7 +116,12 @@ fn sweep(sweeping: &Sweeping, output: &Output, abort: &AbortHandle) -> Exit {
         };
         context_limit::sweep::run(&sweeping.task, &around)
     });
-    match result.and_then(|result| result) {
+    end(result.and_then(|result| result), output)
+}
+
+/// How an order ends that gives all or nothing.
+fn end(result: Result<(), String>, output: &Output) -> Exit {
+    match result {
         Ok(()) => {
             output.send(&Event::Done);
             Exit::Success

@@ -77,6 +77,7 @@ fn outcome(cell: Cell, status: Status, profile: ProfileOutcome) -> Outcome {
         cell,
         status,
         reason: profile.reason.clone(),
+        decision: None,
         model: None,
         memory: None,
         peak_resident_bytes: None,
@@ -86,6 +87,8 @@ fn outcome(cell: Cell, status: Status, profile: ProfileOutcome) -> Outcome {
         log: None,
         started_at: "2026-01-02T03:04:05Z".to_owned(),
         duration_seconds: 22.5,
+        cut_off: false,
+        files: vec![],
     }
 }
 
@@ -238,13 +241,22 @@ pub fn run_file(outcomes: &[Outcome]) -> RunFile {
         }),
         plan: outcomes
             .iter()
-            .map(|outcome| PlannedCell { cell: outcome.cell.clone(), profiles: vec![ProfileName::Interactive] })
+            .map(|outcome| PlannedCell {
+                cell: outcome.cell.clone(),
+                profiles: vec![ProfileName::Interactive],
+                files: vec![],
+                need: None,
+                expected_seconds: None,
+            })
             .collect(),
         seed: 42,
         started_at: "2026-01-02T03:04:05Z".to_owned(),
         duration_seconds: Some(95.0),
         hostname: "bench".to_owned(),
         interrupted: false,
+        working_folder: None,
+        material_sha256: None,
+        resumed_at: vec![],
     }
 }
 

@@ -139,6 +139,7 @@ pub fn name(event: &Event) -> &'static str {
         Event::TaskDone { .. } => "task_done",
         Event::TaskFailed { .. } => "task_failed",
         Event::Context { .. } => "context",
+        Event::Counted { .. } => "counted",
         Event::Done => "done",
     }
 }

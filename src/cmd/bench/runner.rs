@@ -240,6 +240,7 @@ impl Life<'_, '_> {
             | Event::Pulse { .. }
             | Event::Partial { .. }
             | Event::Context { .. }
+            | Event::Counted { .. }
             | Event::Done => {}
         }
     }

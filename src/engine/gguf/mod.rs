@@ -294,6 +294,19 @@ impl Gguf {
         self.tensors.iter().fold(0, |sum, t| sum.saturating_add(t.n_elements()))
     }
 
+    /// Of those the ones that compute a token: of a mixture's experts only the ones that are used. `first` is the model's first
+    /// file, which has the metadata.
+    #[must_use]
+    pub fn n_active_params(&self, first: &Self) -> u64 {
+        let experts = |key| first.arch_u32(key).filter(|&n| n > 0).map(u64::from);
+        let share = experts("expert_used_count").zip(experts("expert_count"));
+        let active = |tensor: &Tensor| match share {
+            Some((used, count)) if tensor.name.contains("_exps.") => tensor.n_elements() / count * used.min(count),
+            _ => tensor.n_elements(),
+        };
+        self.tensors.iter().fold(0, |sum, tensor| sum.saturating_add(active(tensor)))
+    }
+
     /// Whether the file says that its weights are made up ([`crate::engine::synth`]).
     #[must_use]
     pub fn is_synthetic(&self) -> bool {

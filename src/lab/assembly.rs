@@ -1,0 +1,152 @@
+//! From what a command line names to the plan of a run: the models' files, in the order that they are measured in, with what is
+//! known of each before it is loaded.
+
+use std::path::{Path, PathBuf};
+
+use tokio::sync::watch;
+
+use super::run_file;
+use super::source::Source;
+use super::stamp::FileStamp;
+use super::synthetic;
+use super::{Entry, ladder, learn};
+use crate::engine::need::OwnedDemand;
+use crate::engine::quantize::Quant;
+use crate::machine::Machine;
+use crate::plan::config::{Config, Weights};
+use crate::plan::expected::{Expected, Rates};
+use crate::plan::matrix::{self, Found, Limits, Material, PlannedCell};
+use crate::plan::order::{self, Level};
+use crate::probe::roofline::Roofline;
+use crate::profiles::{Job, ProfileName};
+use crate::worker::ask;
+use crate::worker::protocol::EngineChoice;
+
+/// What is to be measured, and how.
+#[derive(Debug)]
+pub struct Wanted<'a> {
+    /// As the command line names them; none: the demo model.
+    pub models: &'a [PathBuf],
+    /// Only these quantizations; none: those that are there.
+    pub quants: &'a [Quant],
+    /// Whose weights.
+    pub weights: Weights,
+    /// Seed of made-up weights.
+    pub seed: Option<u32>,
+    /// Which profiles.
+    pub profiles: &'a [ProfileName],
+    /// The configuration.
+    pub config: &'a Config,
+    /// What the profiles ask.
+    pub material: &'a Material,
+    /// What the machine and the person allow.
+    pub limits: &'a Limits,
+}
+
+/// The plan, in the order of the run. Nothing is made, fetched or loaded.
+///
+/// # Errors
+/// A [`crate::exit_code::UsageError`] for names that stand for nothing.
+pub fn assemble(wanted: &Wanted<'_>) -> anyhow::Result<Vec<Entry>> {
+    let mut candidates = candidates(wanted)?;
+    order::order(&mut candidates, |(found, _)| (Level::of(&found.cell.quant), found.cell.size_bytes));
+    let (found, sources): (Vec<Found>, Vec<Source>) = candidates.into_iter().unzip();
+    let facts: Vec<_> = found.iter().map(|f| (f.n_params, f.n_active_params, f.n_ctx_train)).collect();
+    let plan = matrix::plan(found, wanted.profiles, wanted.config, wanted.material, wanted.limits);
+    let entry = |((planned, source), (n_params, n_active_params, n_ctx_train))| Entry {
+        planned,
+        source,
+        n_params,
+        n_active_params,
+        n_ctx_train,
+        need: None,
+        expected_seconds: None,
+    };
+    Ok(plan.into_iter().zip(sources).zip(facts).map(entry).collect())
+}
+
+fn candidates(wanted: &Wanted<'_>) -> anyhow::Result<Vec<(Found, Source)>> {
+    if wanted.weights == Weights::Synthetic {
+        let names: Vec<_> = wanted.models.iter().map(|m| m.to_string_lossy().into_owned()).collect();
+        let found = synthetic::find(&names, wanted.quants, wanted.seed)?;
+        return Ok(found.into_iter().map(|one| (one.found.clone(), Source::Synthesize(Box::new(one)))).collect());
+    }
+    let source =
+        |request: Option<crate::quants::Request>| request.map_or(Source::File, |r| Source::Quantize(Box::new(r)));
+    let candidates = ladder::find(wanted.models, wanted.quants)?;
+    Ok(candidates.into_iter().map(|one| (one.found, source(one.request))).collect())
+}
+
+/// Counts what each model needs whose file is there. What cannot be counted stays unknown.
+///
+/// # Errors
+/// No worker can be started.
+pub async fn count_needs(
+    entries: &mut [Entry],
+    engine: &EngineChoice,
+    cancel: &mut watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let is_there = |entry: &Entry| entry.planned.broken.is_none() && entry.planned.model.path.exists();
+    let places: Vec<usize> = (0..entries.len()).filter(|&place| is_there(&entries[place])).collect();
+    if places.is_empty() {
+        return Ok(());
+    }
+    let models: Vec<_> = places.iter().map(|&place| demands(&entries[place].planned)).collect();
+    let needs = ask::needs(engine, &models, cancel).await?;
+    for (place, need) in places.into_iter().zip(needs) {
+        entries[place].need = need;
+    }
+    Ok(())
+}
+
+/// Foretells how long each cell takes. How fast the machine is, is measured where that is worth it (it takes two to four
+/// seconds): where the plan is shown, or is large. Returns whether the times only compare cells with one another.
+pub fn expect(entries: &mut [Entry], machine: &Machine, limits: &Limits, is_shown: bool) -> bool {
+    let bytes: u64 = entries.iter().map(|entry| entry.planned.cell.size_bytes).sum();
+    let is_measured = is_shown || bytes >= WORTH_MEASURING_BYTES;
+    let rates = if is_measured { measured_rates(machine, limits.threads) } else { ROUGH };
+    for entry in entries.iter_mut().filter(|entry| entry.planned.broken.is_none()) {
+        let expected = Expected::of(&learn::candidate(entry), entry.n_ctx_train, &entry.planned.jobs, &rates);
+        entry.expected_seconds = Some(expected.seconds()).filter(|seconds| seconds.is_finite());
+    }
+    !is_measured
+}
+
+/// Runs over less than this end sooner than it would help to know when.
+const WORTH_MEASURING_BYTES: u64 = 2_000_000_000;
+
+/// A file that is read from a disk of today. The first cells that are measured correct it.
+const LOAD_BYTES_PER_SECOND: f64 = 1e9;
+
+/// Some machine: good enough to compare cells with one another.
+const ROUGH: Rates =
+    Rates { memory_bytes_per_second: 1e10, operations_per_second: 1e11, load_bytes_per_second: LOAD_BYTES_PER_SECOND };
+
+fn measured_rates(machine: &Machine, threads: u32) -> Rates {
+    let roofline = Roofline::measure(machine, threads);
+    Rates {
+        memory_bytes_per_second: roofline.bytes_per_second(),
+        operations_per_second: roofline.operations_per_second(),
+        load_bytes_per_second: LOAD_BYTES_PER_SECOND,
+    }
+}
+
+fn demands(planned: &PlannedCell) -> Vec<Vec<OwnedDemand>> {
+    let of_job = |job: &Job| job.demands(&planned.model).iter().map(OwnedDemand::from).collect();
+    planned.jobs.iter().map(of_job).collect()
+}
+
+impl Entry {
+    /// What a run's folder keeps of the plan.
+    #[must_use]
+    pub fn in_run_file(&self) -> run_file::PlannedCell {
+        let path: &Path = &self.planned.model.path;
+        run_file::PlannedCell {
+            cell: self.planned.cell.clone(),
+            profiles: self.planned.jobs.iter().map(Job::name).collect(),
+            files: if matches!(self.source, Source::File) { FileStamp::of_model(path) } else { Vec::new() },
+            need: self.need,
+            expected_seconds: self.expected_seconds,
+        }
+    }
+}

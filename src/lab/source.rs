@@ -1,0 +1,86 @@
+//! How a cell's file comes to be there: it is, or it is made of another file or of a shape just before its cell begins, so that
+//! nothing is made for cells that are skipped.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use tokio::sync::watch;
+
+use super::console::Console;
+use super::synthetic::Synthetic;
+use crate::plan::matrix::PlannedCell;
+use crate::quants::{self, Request, Store};
+
+/// Where a cell's file comes from.
+#[derive(Debug)]
+pub enum Source {
+    /// It is there.
+    File,
+    /// It is quantized from an unquantized file.
+    Quantize(Box<Request>),
+    /// It is written with synthetic weights.
+    Synthesize(Box<Synthetic>),
+}
+
+/// How files are made and fetched.
+#[derive(Clone, Debug)]
+pub struct Preparing {
+    /// Threads that compute.
+    pub threads: u32,
+    /// The program to run as a worker; none: this one.
+    pub program: Option<PathBuf>,
+}
+
+impl Source {
+    /// Sees to it that the cell's file is there, and tells the plan its real place and size.
+    ///
+    /// # Errors
+    /// [`crate::exit_code::Interrupted`] when somebody stops it; else why the file cannot be had, in one line.
+    pub async fn prepare(
+        &self,
+        planned: &mut PlannedCell,
+        preparing: &Preparing,
+        cancel: &watch::Receiver<bool>,
+        console: &mut Console,
+    ) -> anyhow::Result<()> {
+        let (path, size_bytes) = match self {
+            Self::File => return Ok(()),
+            Self::Quantize(request) => {
+                console.set_aside(); // whoever makes it shows how far it is
+                let store = Store::open(&quants::folder::cache()?, None)?;
+                let settings =
+                    quants::make::Settings { threads: preparing.threads, program: preparing.program.clone() };
+                let requests = std::slice::from_ref(&**request);
+                let made = quants::make(requests, &store, &settings, cancel.clone()).await.pop();
+                console.take_up();
+                let made = made.context("nothing was made")??;
+                (made.path, made.size_bytes)
+            }
+            Self::Synthesize(synthetic) => {
+                console.waiting("making synthetic weights");
+                synthetic.make()?;
+                (planned.cell.path.clone(), planned.cell.size_bytes)
+            }
+        };
+        planned.cell.size_bytes = size_bytes;
+        planned.cell.path.clone_from(&path);
+        planned.model.path = path;
+        Ok(())
+    }
+
+    /// Bytes that have to be fetched first.
+    #[must_use]
+    pub fn download_bytes(&self) -> Option<u64> {
+        None
+    }
+
+    /// What has to be done first, in a few words; none where the file is there.
+    #[must_use]
+    pub fn work(&self) -> Option<&'static str> {
+        match self {
+            Self::File => None,
+            Self::Quantize(_) => Some("quantized first"),
+            Self::Synthesize(_) => Some("made first"),
+        }
+    }
+}
