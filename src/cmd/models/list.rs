@@ -61,9 +61,14 @@ struct Sheet<'a> {
     models: &'a [Entry],
 }
 
+const FOOT: &str = "
+GB = 10^9 bytes, the smallest and the largest file; \u{2248} is estimated by the shape.
+`sweetspot models show NAME` tells more, `models fetch NAME:QUANT` brings a file.
+";
+
 /// Fits 80 columns where no more than one quantization of a model is here.
 fn table(entries: &[Entry]) -> String {
-    let mut text = format!("{:<33} {:>9} {:>8}  {:<13} {}\n", "model", "params", "active", "GB", "quants (here)");
+    let mut text = format!("{:<33} {:>9} {:>8}  {:<11} {}\n", "model", "params", "active", "GB", "quants (here)");
     let mut family = "";
     for entry in entries {
         if entry.family != family {
@@ -72,15 +77,13 @@ fn table(entries: &[Entry]) -> String {
         }
         let (params, active) =
             (parameters(entry.n_params), entry.n_active_params.map_or_else(|| "all".to_owned(), parameters));
-        let line = format!("  {:<31} {params:>9} {active:>8}  {:<13} {}", entry.name, sizes(entry), quants(entry));
+        let line = format!("  {:<31} {params:>9} {active:>8}  {:<11} {}", entry.name, sizes(entry), quants(entry));
         let _ = writeln!(text, "{}", line.trim_end());
     }
-    let gated = entries.iter().any(|entry| entry.gated);
-    text.push_str("\nGB = 10^9 bytes, from the smallest to the largest file; ≈ is estimated from the shape.\n");
-    if gated {
-        text.push_str("Some repositories want their terms accepted first: `models show` says which.\n");
+    text.push_str(FOOT);
+    if entries.iter().any(|entry| entry.gated) {
+        text.push_str("Some repositories want their terms accepted first; `models show` says which.\n");
     }
-    text.push_str("`sweetspot models show NAME` tells more, `sweetspot models fetch NAME:QUANT` brings a file.\n");
     text
 }
 
