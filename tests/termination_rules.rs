@@ -128,10 +128,10 @@ fn after_7b_q2_k_at_45_seconds_and_1_5_tokens_13b_q2_k_is_skipped() {
     let skip = refused(&termination, &cell("llama-13b", "Q2_K", 13.0, 5.4), Rule::SmallerWasTooSlow);
     assert_eq!(
         skip.reason,
-        "the smaller llama-7b is too slow at Q2_K already: first token after 45 s (at most 30 s), 1.50 tokens/s (at least 2)"
+        "the smaller llama-7b is too slow at Q2_K already: first token after 45.0 s (at most 30 s), 1.50 tokens/s (at least 2)"
     );
     let evidence: Vec<_> = skip.evidence.iter().map(|e| e.what.as_str()).collect();
-    assert_eq!(evidence, ["first token after 45 s, 1.50 tokens/s; 7.00 billion parameters"]);
+    assert_eq!(evidence, ["first token after 45.0 s, 1.50 tokens/s; 7.00 billion parameters"]);
     assert_eq!(termination.decide(&cell("llama-13b", "Q3_K_M", 13.0, 6.3)), None, "another quantization");
     assert_eq!(termination.decide(&cell("qwen-3b", "Q2_K", 3.0, 1.2)), None, "a smaller model");
 }
@@ -142,7 +142,7 @@ fn either_limit_is_enough_and_what_meets_both_exactly_stops_nothing() {
     let after = |ttft, speed| {
         with(Settings::default(), [chat(cell("llama-7b", "Q4_K_M", 7.0, 4.1), ttft, speed)]).decide(&larger)
     };
-    assert!(after(30.1, 9.0).unwrap().reason.ends_with("first token after 30 s (at most 30 s)"));
+    assert!(after(30.1, 9.0).unwrap().reason.ends_with("first token after 30.1 s (at most 30 s)"));
     assert!(after(5.0, 1.99).unwrap().reason.ends_with("already: 1.99 tokens/s (at least 2)"));
     assert_eq!(after(30.0, 2.0), None);
 }
@@ -195,7 +195,7 @@ fn where_q4_q5_and_q6_failed_q8_and_floats_are_skipped() {
     let all = [("Q4_K_M", 7.9), ("Q5_K_M", 9.2), ("Q6_K", 10.7)].map(|(q, size)| failed("llama-13b", q, 13.0, size));
     let q8 = cell("llama-13b", "Q8_0", 13.0, 13.8);
     let skip = refused(&with(Settings::default(), all.clone()), &q8, Rule::LowerQuantsFailed);
-    let each = "first token after 12 s, 1.50 tokens/s";
+    let each = "first token after 12.0 s, 1.50 tokens/s";
     assert_eq!(
         skip.reason,
         format!("its Q4_K_M, Q5_K_M and Q6_K all failed in a chat ({each}; {each}; {each}): Q8_0 has more to read")
@@ -232,7 +232,8 @@ fn levels_that_were_skipped_because_a_smaller_model_was_too_slow_count_as_failed
     let termination = with(Settings::default(), all);
     let skip = refused(&termination, &cell("qwen-32b", "Q8_0", 32.0, 34.8), Rule::LowerQuantsFailed);
     assert!(
-        skip.reason.starts_with("Q4_K_M, Q5_K_M and Q6_K failed in a chat with it or smaller models"),
+        skip.reason
+            .starts_with("at Q4_K_M, Q5_K_M and Q6_K it or a smaller model failed in a chat (llama-13b with first"),
         "{}",
         skip.reason
     );
@@ -260,7 +261,7 @@ fn where_q2_and_q3_failed_in_a_chat_batch_still_runs_and_larger_ones_are_not_ask
     assert_eq!(termination.decide(&q8), None);
     assert_eq!(cases_run(&termination, &q8), unhurried);
     let (_, skip) = termination.profiles_to_run(&q8, &[UseCase::Interactive]).remove(0);
-    let each = "first token after 12 s, 1.50 tokens/s";
+    let each = "first token after 12.0 s, 1.50 tokens/s";
     assert_eq!(skip.unwrap().reason, format!("its Q2_K and Q3_K_M failed in a chat already ({each}; {each})"));
 
     let with_q4 = both.into_iter().chain([chat(cell("llama-13b", "Q4_0", 13.0, 7.4), 8.0, 2.5)]);

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::exit_code::UsageError;
+use crate::plan::catalog::Catalog;
 use crate::plan::config::{Config, SetName};
 use crate::plan::questions::QuestionSource;
 use crate::profiles::divergence;
@@ -100,4 +101,18 @@ pub(super) fn text(what: &str, path: Option<&Path>) -> anyhow::Result<(String, S
     let text = String::from_utf8(bytes)
         .map_err(|e| wrong(format!("not UTF-8 from byte {} on; give a plain text", e.utf8_error().valid_up_to())))?;
     Ok((path.display().to_string(), text))
+}
+
+/// The catalogue: the built-in one, extended and overridden by files.
+///
+/// # Errors
+/// A [`UsageError`] for a file that is not there or no catalogue.
+pub(super) fn catalog(files: &[PathBuf]) -> anyhow::Result<Catalog> {
+    let mut catalog = Catalog::built_in().clone();
+    for path in files {
+        let wrong = |why: String| UsageError::new(format!("--models {}: {why}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
+        catalog = catalog.with_file(&path.display().to_string(), &text).map_err(wrong)?;
+    }
+    Ok(catalog)
 }

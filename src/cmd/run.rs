@@ -46,6 +46,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         max_memory_bytes: config.limits.max_memory_bytes(),
     };
     let profiles = if config.run.profiles.is_empty() { args::all_profiles() } else { config.run.profiles.clone() };
+    let catalog = super::questions::catalog(&args.catalog)?;
     let wanted = Wanted {
         models: &args.models,
         quants: &config.run.quants,
@@ -55,6 +56,9 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         config: &config,
         material: &material,
         limits: &limits,
+        catalog: &catalog,
+        usual: if args.full { catalog.full_quants() } else { catalog.quick_quants() },
+        offline: args.offline,
     };
     let entries = assembly::assemble(&wanted)?;
     let cap = limits.max_memory_bytes.or(Some(main_memory).filter(|&bytes| bytes > 0));

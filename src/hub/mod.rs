@@ -99,6 +99,13 @@ impl Hub {
         self.find(remote)?.into_iter().next()
     }
 
+    /// Where the first file of a model will lie once it is fetched.
+    #[must_use]
+    pub fn place(&self, remote: &Remote) -> PathBuf {
+        let name = remote.files.first().map_or("", |file| file.name.as_str());
+        cache::RepoFolder::new(&self.settings.cache, &remote.repository).snapshot(&remote.revision, name)
+    }
+
     /// As [`Hub::locate`] without asking the hub: by the caches' own listing; every file has to be a whole model.
     #[must_use]
     pub fn locate_wish(&self, wish: &Wish) -> Option<(PathBuf, Remote)> {

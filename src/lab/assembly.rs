@@ -1,6 +1,7 @@
 //! From what a command line names to the plan of a run: the models' files, in the order that they are measured in, with what is
 //! known of each before it is loaded.
 
+use std::cell::LazyCell;
 use std::path::{Path, PathBuf};
 
 use tokio::sync::watch;
@@ -9,16 +10,21 @@ use super::run_file;
 use super::source::Source;
 use super::stamp::FileStamp;
 use super::synthetic;
-use super::{Entry, ladder, learn};
+use super::wishes::Names;
+use super::{Entry, fetching, ladder, learn};
 use crate::engine::need::OwnedDemand;
 use crate::engine::quantize::Quant;
+use crate::exit_code::UsageError;
+use crate::hub::Hub;
 use crate::machine::Machine;
+use crate::plan::catalog::Catalog;
 use crate::plan::config::{Config, Weights};
 use crate::plan::expected::{Expected, Rates};
-use crate::plan::matrix::{self, Found, Limits, Material, PlannedCell};
+use crate::plan::matrix::{self, Found, Limits, Material};
 use crate::plan::order::{self, Level};
 use crate::probe::roofline::Roofline;
 use crate::profiles::{Job, ProfileName};
+use crate::quants::{self, demo};
 use crate::worker::ask;
 use crate::worker::protocol::EngineChoice;
 
@@ -41,9 +47,15 @@ pub struct Wanted<'a> {
     pub material: &'a Material,
     /// What the machine and the person allow.
     pub limits: &'a Limits,
+    /// The models that have names.
+    pub catalog: &'a Catalog,
+    /// Quantizations of a model of the catalogue that is named without one.
+    pub usual: &'a [Quant],
+    /// Nobody is asked over the network.
+    pub offline: bool,
 }
 
-/// The plan, in the order of the run. Nothing is made, fetched or loaded.
+/// The plan, in the order of the run. Nothing is made or loaded; of models of the hub that are not here the headers are fetched.
 ///
 /// # Errors
 /// A [`crate::exit_code::UsageError`] for names that stand for nothing.
@@ -66,15 +78,41 @@ pub fn assemble(wanted: &Wanted<'_>) -> anyhow::Result<Vec<Entry>> {
 }
 
 fn candidates(wanted: &Wanted<'_>) -> anyhow::Result<Vec<(Found, Source)>> {
+    let names = Names { catalog: wanted.catalog, quants: wanted.quants, usual: wanted.usual };
+    let hub = LazyCell::new(|| Hub::from_env(wanted.offline));
+    let hub = || match &*hub {
+        Ok(hub) => Ok(hub),
+        Err(error) => Err(UsageError::new(error.to_string())),
+    };
     if wanted.weights == Weights::Synthetic {
-        let names: Vec<_> = wanted.models.iter().map(|m| m.to_string_lossy().into_owned()).collect();
-        let found = synthetic::find(&names, wanted.quants, wanted.seed)?;
+        let texts: Vec<_> = wanted.models.iter().map(|m| m.to_string_lossy().into_owned()).collect();
+        let found = synthetic::find(&texts, &names, wanted.seed, &hub)?;
         return Ok(found.into_iter().map(|one| (one.found.clone(), Source::Synthesize(Box::new(one)))).collect());
     }
-    let source =
-        |request: Option<crate::quants::Request>| request.map_or(Source::File, |r| Source::Quantize(Box::new(r)));
-    let candidates = ladder::find(wanted.models, wanted.quants)?;
-    Ok(candidates.into_iter().map(|one| (one.found, source(one.request))).collect())
+    let mut candidates = Vec::new();
+    let (local, named): (Vec<PathBuf>, Vec<PathBuf>) = wanted.models.iter().cloned().partition(|model| is_local(model));
+    if !local.is_empty() || named.is_empty() {
+        let source = |request: Option<quants::Request>| request.map_or(Source::File, |r| Source::Quantize(Box::new(r)));
+        let found = ladder::find(&local, wanted.quants)?;
+        candidates.extend(found.into_iter().map(|one| (one.found, source(one.request))));
+    }
+    for text in named {
+        for named in names.find(&text.to_string_lossy())? {
+            let candidate = fetching::candidate(&named, hub()?)?;
+            let is_new = !candidates.iter().any(|(found, _): &(Found, Source)| found.cell.is(&candidate.0.cell));
+            candidates.extend(is_new.then_some(candidate));
+        }
+    }
+    Ok(candidates)
+}
+
+/// A file or folder, or what looks like one although it is not there; and the demo model.
+fn is_local(model: &Path) -> bool {
+    let text = model.to_string_lossy();
+    let is_demo = text.split(':').next() == Some(demo::NAME);
+    let looks_like_a_file =
+        model.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf")) || text.starts_with(['.', '/']);
+    is_demo || model.exists() || looks_like_a_file
 }
 
 /// Counts what each model needs whose file is there. What cannot be counted stays unknown.
@@ -86,12 +124,15 @@ pub async fn count_needs(
     engine: &EngineChoice,
     cancel: &mut watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
-    let is_there = |entry: &Entry| entry.planned.broken.is_none() && entry.planned.model.path.exists();
+    let is_there = |entry: &Entry| {
+        let has_file = entry.planned.model.path.exists() || entry.source.stub().is_some();
+        entry.planned.broken.is_none() && has_file
+    };
     let places: Vec<usize> = (0..entries.len()).filter(|&place| is_there(&entries[place])).collect();
     if places.is_empty() {
         return Ok(());
     }
-    let models: Vec<_> = places.iter().map(|&place| demands(&entries[place].planned)).collect();
+    let models: Vec<_> = places.iter().map(|&place| demands(&entries[place])).collect();
     let needs = ask::needs(engine, &models, cancel).await?;
     for (place, need) in places.into_iter().zip(needs) {
         entries[place].need = need;
@@ -131,9 +172,14 @@ fn measured_rates(machine: &Machine, threads: u32) -> Rates {
     }
 }
 
-fn demands(planned: &PlannedCell) -> Vec<Vec<OwnedDemand>> {
-    let of_job = |job: &Job| job.demands(&planned.model).iter().map(OwnedDemand::from).collect();
-    planned.jobs.iter().map(of_job).collect()
+/// What its profiles demand; of a model that is not here by its header.
+fn demands(entry: &Entry) -> Vec<Vec<OwnedDemand>> {
+    let mut model = entry.planned.model.clone();
+    if let Some(stub) = entry.source.stub() {
+        model.path = stub.to_owned();
+    }
+    let of_job = |job: &Job| job.demands(&model).iter().map(OwnedDemand::from).collect();
+    entry.planned.jobs.iter().map(of_job).collect()
 }
 
 impl Entry {

@@ -10,8 +10,10 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use left::Left;
 pub use left::duration;
 
+use crate::hub::Transfer;
 use crate::lab::outcome::{Cell, Outcome, Status};
 use crate::profiles::{ProfileName, Progress};
+use crate::stats::gigabytes;
 
 /// Without a terminal, a line about the same thing is printed this often at most.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
@@ -99,6 +101,24 @@ impl Console {
         self.show(what, 0, 0, "");
     }
 
+    /// A model is being downloaded.
+    pub fn transfer(&mut self, transfer: &Transfer) {
+        if let Some(note) = &transfer.note {
+            self.note(note);
+        }
+        let speed = transfer.bytes_per_second.map_or_else(String::new, |speed| format!(", {:.1} MB/s", speed / 1e6));
+        let left = transfer.eta.map_or_else(String::new, |eta| format!(", about {} left", duration(eta.as_secs_f64())));
+        let what = format!(
+            "downloading {:.2} of {:.2} GB{speed}{left}",
+            gigabytes(transfer.done_bytes),
+            gigabytes(transfer.total_bytes)
+        );
+        self.draw(&what, transfer.done_bytes, transfer.total_bytes, "{prefix} {msg} [{wide_bar}] {elapsed}");
+        if !self.is_terminal {
+            self.line(&format!("{} {what}", self.cell), transfer.done_bytes == 0);
+        }
+    }
+
     /// Makes room for somebody else's bars.
     pub fn set_aside(&mut self) {
         self.bars.set_draw_target(ProgressDrawTarget::hidden());
@@ -167,32 +187,43 @@ impl Console {
     }
 
     fn show(&mut self, what: &str, done: u64, total: u64, unit: &str) {
+        // the bar takes what is left of the line, so that nothing wraps
+        let template = if total > 0 {
+            "{prefix} {msg} [{wide_bar}] {pos}/{len} {elapsed}"
+        } else {
+            "{prefix} {msg} {spinner} {elapsed}"
+        };
+        self.draw(format!("{what} {unit}").trim_end(), done, total, template);
+        if !self.is_terminal {
+            let numbers = if total > 0 && done > 0 { format!(" {done}/{total}") } else { String::new() };
+            let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
+            self.line(&format!("{} {what}{numbers}{unit}", self.cell), done == 0);
+        }
+    }
+
+    /// The bars of a terminal.
+    fn draw(&self, message: &str, done: u64, total: u64, template: &str) {
         if let Some(whole) = &self.whole {
             whole.set_message(self.left.text().unwrap_or_default());
         }
-        if self.is_terminal {
-            // the bar takes what is left of the line, so that nothing wraps
-            let template = if total > 0 {
-                "{prefix} {msg} [{wide_bar}] {pos}/{len} {elapsed}"
-            } else {
-                "{prefix} {msg} {spinner} {elapsed}"
-            };
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                self.bar.set_style(style.progress_chars("=> "));
-            }
-            self.bar.set_prefix(self.cell.clone());
-            self.bar.set_message(format!("{what} {unit}").trim_end().to_owned());
-            self.bar.set_length(total);
-            self.bar.set_position(done);
+        if !self.is_terminal {
             return;
         }
-        let numbers = if total > 0 && done > 0 { format!(" {done}/{total}") } else { String::new() };
-        let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
-        let line = format!("{} {what}{numbers}{unit}", self.cell);
-        let is_due = done == 0 || self.last_line.as_ref().is_none_or(|(_, at)| at.elapsed() >= PLAIN_INTERVAL);
-        if is_due && self.last_line.as_ref().is_none_or(|(last, _)| *last != line) {
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style.progress_chars("=> "));
+        }
+        self.bar.set_prefix(self.cell.clone());
+        self.bar.set_message(message.to_owned());
+        self.bar.set_length(total);
+        self.bar.set_position(done);
+    }
+
+    /// A plain line, unless it was printed just now; `is_first` ones always are.
+    fn line(&mut self, line: &str, is_first: bool) {
+        let is_due = is_first || self.last_line.as_ref().is_none_or(|(_, at)| at.elapsed() >= PLAIN_INTERVAL);
+        if is_due && self.last_line.as_ref().is_none_or(|(last, _)| last != line) {
             crate::say!("{line}");
-            self.last_line = Some((line, Instant::now()));
+            self.last_line = Some((line.to_owned(), Instant::now()));
         }
     }
 }

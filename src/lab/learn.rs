@@ -2,6 +2,7 @@
 
 use super::Entry;
 use super::outcome::{Outcome, ProfileOutcome, Status};
+use crate::plan::config::Thresholds;
 use crate::plan::termination::{Candidate, Interactive, Loaded, Seen};
 use crate::profiles::{ProfileName, Samples, interactive};
 use crate::worker::exit::Exit;
@@ -20,9 +21,9 @@ pub fn candidate(entry: &Entry) -> Candidate {
     }
 }
 
-/// A cell as a decision sees it afterwards; `thresholds` say whether its chat passed.
+/// A cell as a decision sees it afterwards.
 #[must_use]
-pub fn seen(entry: &Entry, outcome: &Outcome, thresholds: &interactive::Thresholds) -> Seen {
+pub fn seen(entry: &Entry, outcome: &Outcome, thresholds: &Thresholds) -> Seen {
     let candidate = Candidate { size_bytes: outcome.cell.size_bytes, ..candidate(entry) };
     Seen {
         candidate,
@@ -53,12 +54,12 @@ fn loaded(outcome: &Outcome) -> Loaded {
 }
 
 /// Speeds of a chat; a profile that was not measured says nothing.
-fn interactive(profile: &ProfileOutcome, thresholds: &interactive::Thresholds) -> Option<Interactive> {
+fn interactive(profile: &ProfileOutcome, thresholds: &Thresholds) -> Option<Interactive> {
     let Some(Samples::Interactive(samples)) = &profile.samples else { return None };
     let summary = interactive::summarize(samples);
     Some(Interactive {
         ttft_seconds: summary.ttft_seconds.map(|ttft| ttft.median),
         tokens_per_second: summary.tokens_per_second.map(|speed| speed.median),
-        passed: interactive::rating(&summary, thresholds).passes(),
+        passed: interactive::rating(&summary, &thresholds.interactive).passes(),
     })
 }

@@ -11,6 +11,7 @@ pub mod cell;
 pub mod checkpoint;
 pub mod console;
 pub mod context;
+pub mod fetching;
 pub mod ladder;
 pub mod learn;
 pub mod models;
@@ -21,6 +22,7 @@ pub mod source;
 pub mod stamp;
 pub mod synthetic;
 pub mod whole;
+pub mod wishes;
 
 use tokio::sync::watch;
 
@@ -63,7 +65,7 @@ pub struct Session<'a> {
     pub termination: Termination,
     /// Gives up models that fail over and over; knows nothing yet.
     pub circuit: Circuit,
-    /// What makes a result good enough.
+    /// What counts as passed.
     pub thresholds: Thresholds,
     /// How files are made and fetched.
     pub preparing: Preparing,
@@ -91,7 +93,7 @@ impl<'a> Session<'a> {
             workers,
             termination: Termination::new(settings),
             circuit: Circuit::new(if rules.enabled { rules.failures_before_giving_up } else { u32::MAX }),
-            thresholds: config.thresholds,
+            thresholds: config.thresholds.clone(),
             preparing,
             earlier: Vec::new(),
             expects_roughly: true,
@@ -194,7 +196,7 @@ impl Session<'_> {
         if outcome.cut_off || outcome.decision.is_some() {
             return;
         }
-        let seen = learn::seen(entry, outcome, &self.thresholds.interactive);
+        let seen = learn::seen(entry, outcome, &self.thresholds);
         match learn::trouble(&seen, outcome) {
             Some(reason) => self.circuit.failed(&outcome.cell.model, &outcome.cell.quant, &reason),
             None => self.circuit.succeeded(&outcome.cell.model),

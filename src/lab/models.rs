@@ -82,7 +82,9 @@ fn is_projector(path: &Path) -> bool {
     name.starts_with("mmproj") && is_gguf(path)
 }
 
-fn inspect(path: &Path) -> Found {
+/// A model by its file, with what its header says; a broken one with what is wrong with it.
+#[must_use]
+pub fn inspect(path: &Path) -> Found {
     let first_name = Part::of(path).map_or_else(|| path.with_extension(""), |part| part.prefix);
     let stem = first_name.file_name().unwrap_or_default().to_string_lossy();
     match Gguf::open_all(path) {

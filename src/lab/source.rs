@@ -1,12 +1,13 @@
-//! How a cell's file comes to be there: it is, or it is made of another file or of a shape just before its cell begins, so that
-//! nothing is made for cells that are skipped.
+//! How a cell's file comes to be there: it is, or it is made of another file or of a shape, or fetched, just before its cell
+//! begins: nothing is made or fetched for cells that are skipped.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use tokio::sync::watch;
 
 use super::console::Console;
+use super::fetching::Fetching;
 use super::synthetic::Synthetic;
 use crate::plan::matrix::PlannedCell;
 use crate::quants::{self, Request, Store};
@@ -20,6 +21,8 @@ pub enum Source {
     Quantize(Box<Request>),
     /// It is written with synthetic weights.
     Synthesize(Box<Synthetic>),
+    /// It is fetched from the hub.
+    Fetch(Box<Fetching>),
 }
 
 /// How files are made and fetched.
@@ -61,6 +64,7 @@ impl Source {
                 synthetic.make()?;
                 (planned.cell.path.clone(), planned.cell.size_bytes)
             }
+            Self::Fetch(fetching) => fetching.fetch(cancel, console).await?,
         };
         planned.cell.size_bytes = size_bytes;
         planned.cell.path.clone_from(&path);
@@ -71,7 +75,13 @@ impl Source {
     /// Bytes that have to be fetched first.
     #[must_use]
     pub fn download_bytes(&self) -> Option<u64> {
-        None
+        if let Self::Fetch(fetching) = self { Some(fetching.missing_bytes()) } else { None }
+    }
+
+    /// A file that tells what the model needs where the model itself is not here.
+    #[must_use]
+    pub fn stub(&self) -> Option<&Path> {
+        if let Self::Fetch(fetching) = self { fetching.stub.as_deref() } else { None }
     }
 
     /// What has to be done first, in a few words; none where the file is there.
@@ -81,6 +91,7 @@ impl Source {
             Self::File => None,
             Self::Quantize(_) => Some("quantized first"),
             Self::Synthesize(_) => Some("made first"),
+            Self::Fetch(_) => Some("downloaded first"),
         }
     }
 }

@@ -4,10 +4,13 @@ use std::path::Path;
 
 use anyhow::Context;
 
+use super::models;
+use super::wishes::{Named, Names};
 use crate::engine::gguf::Gguf;
 use crate::engine::quantize::Quant;
 use crate::engine::synth::{self, Spec};
 use crate::exit_code::UsageError;
+use crate::hub::{Hub, HubError};
 use crate::lab::outcome::Cell;
 use crate::plan::catalog::{self, Shape};
 use crate::plan::matrix::{Found, model_name};
@@ -32,33 +35,82 @@ pub struct Synthetic {
     plan: synth::Plan,
 }
 
-/// What `names` stand for (`SHAPE` or `SHAPE:QUANT`; none: a small one), in their order. `quants` replaces the
-/// quantizations of names without one. Nothing is written.
+/// What `names` stand for, in their order: shapes (`SHAPE` or `SHAPE:QUANT`; none: a small one), models of the catalogue by
+/// their shape, and repositories of the hub by the header of their file, which alone is fetched. Nothing is written.
 ///
 /// # Errors
-/// A [`UsageError`] for a shape or quantization that is not known.
-pub fn find(names: &[String], quants: &[Quant], seed: Option<u32>) -> anyhow::Result<Vec<Synthetic>> {
+/// A [`UsageError`] for a name or quantization that is not known; of a repository why its header cannot be had.
+pub fn find<'a>(
+    texts: &[String],
+    names: &Names<'_>,
+    seed: Option<u32>,
+    hub: &dyn Fn() -> anyhow::Result<&'a Hub>,
+) -> anyhow::Result<Vec<Synthetic>> {
     let folder = crate::quants::folder::cache()?.join("synthetic");
     crate::engine::quantize::silence_llama_cpp(); // its quantizer is only asked for tensor types here
     let seed = seed.map_or(DEFAULT_SEED, u64::from);
-    let synthetic = |(shape, quant): (&'static Shape, Quant)| {
-        let path = folder.join(file_name(shape, quant, seed));
-        let plan = synth::plan(&Spec { seed, ..Spec::of_shape(shape, quant) })?;
+    let synthetic = |pattern: Pattern| {
+        let (name, quant) = (pattern.name, pattern.quant);
+        let path = folder.join(file_name(&name, &quant, seed));
+        let plan = synth::plan(&Spec { seed, ..pattern.spec })?;
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        let cell = Cell {
-            model: model_name(&stem, quant.name()),
-            quant: quant.name().to_owned(),
-            size_bytes: plan.file_bytes(),
-            synthetic: true,
-            path,
-        };
-        let (n_ctx_train, n_params) = (Some(shape.n_ctx_train), Some(plan.n_params()));
+        let cell =
+            Cell { model: model_name(&stem, &quant), quant, size_bytes: plan.file_bytes(), synthetic: true, path };
+        let (n_ctx_train, n_params) = (pattern.n_ctx_train, Some(plan.n_params()));
+        let n_active_params = pattern.n_active_params;
         Ok(Synthetic {
-            found: Found { cell, n_ctx_train, n_params, n_active_params: None, reference: None, broken: None },
+            found: Found { cell, n_ctx_train, n_params, n_active_params, reference: None, broken: None },
             plan,
         })
     };
-    wanted(names, quants)?.into_iter().map(synthetic).collect()
+    wanted(texts, names, hub)?.into_iter().map(synthetic).collect()
+}
+
+/// What a file is made after.
+struct Pattern {
+    name: String,
+    quant: String,
+    spec: Spec,
+    n_ctx_train: Option<u32>,
+    n_active_params: Option<u64>,
+}
+
+impl Pattern {
+    fn of_shape(shape: &'static Shape, quant: Quant) -> Self {
+        Self {
+            name: shape.name.clone(),
+            quant: quant.name().to_owned(),
+            spec: Spec::of_shape(shape, quant),
+            n_ctx_train: Some(shape.n_ctx_train),
+            n_active_params: None,
+        }
+    }
+
+    /// After the header of a file of the hub; after the file itself where that is here.
+    fn of_hub(named: &Named, hub: &Hub) -> anyhow::Result<Self> {
+        let told = |error: HubError| match error {
+            error if error.is_usage() => UsageError::new(error.to_string()),
+            error => anyhow::Error::new(error),
+        };
+        let path = match hub.resolve(&named.wish) {
+            Ok(remote) => match hub.locate(&remote) {
+                Some(path) => path,
+                None => hub.stub(&remote).map_err(told)?,
+            },
+            Err(error) => hub.locate_wish(&named.wish).map(|(path, _)| path).ok_or_else(|| told(error))?,
+        };
+        let header = models::inspect(&path);
+        if let Some(reason) = header.broken {
+            return Err(UsageError::new(reason));
+        }
+        Ok(Self {
+            name: header.cell.model,
+            quant: header.cell.quant,
+            spec: Spec::like(path),
+            n_ctx_train: header.n_ctx_train,
+            n_active_params: header.n_active_params,
+        })
+    }
 }
 
 impl Synthetic {
@@ -79,29 +131,56 @@ impl Synthetic {
     }
 }
 
-fn wanted(names: &[String], quants: &[Quant]) -> anyhow::Result<Vec<(&'static Shape, Quant)>> {
-    let or = |default: &[Quant]| if quants.is_empty() { default.to_vec() } else { quants.to_vec() };
-    if names.is_empty() {
+fn wanted<'a>(
+    texts: &[String],
+    names: &Names<'_>,
+    hub: &dyn Fn() -> anyhow::Result<&'a Hub>,
+) -> anyhow::Result<Vec<Pattern>> {
+    let or = |default: &[Quant]| if names.quants.is_empty() { default.to_vec() } else { names.quants.to_vec() };
+    if texts.is_empty() {
         let shape = catalog::shape(DEFAULT_SHAPE)?;
-        return Ok(or(&DEFAULT_QUANTS).into_iter().map(|quant| (shape, quant)).collect());
+        return Ok(or(&DEFAULT_QUANTS).into_iter().map(|quant| Pattern::of_shape(shape, quant)).collect());
     }
     let mut wanted = Vec::new();
-    for name in names {
-        let (shape_name, quant) = name.split_once(':').map_or((name.as_str(), None), |(s, q)| (s, Some(q)));
-        let shape = catalog::shape(shape_name).map_err(|e| UsageError::new(e.to_string()))?;
+    for text in texts {
+        let (name, quant) = text.split_once(':').map_or((text.as_str(), None), |(s, q)| (s, Some(q)));
+        let model = names.catalog.model(name).ok();
+        let shape = match (names.catalog.shape(name), model) {
+            (Ok(shape), _) => shape,
+            (Err(_), Some(model)) if names.catalog.shape_of(model).is_some() => {
+                names.catalog.shape_of(model).context("it was there just now")?
+            }
+            (Err(_), Some(_)) => {
+                wanted.extend(of_hub(text, names, hub)?);
+                continue;
+            }
+            (Err(_), None) if text.contains('/') => {
+                wanted.extend(of_hub(text, names, hub)?);
+                continue;
+            }
+            (Err(error), None) => return Err(UsageError::new(error.to_string())),
+        };
         let of_shape = match quant {
             None => or(&[USUAL_QUANT]),
-            Some(quant) => vec![quant.parse().map_err(|e| UsageError::new(format!("{name}: {e}")))?],
+            Some(quant) => vec![quant.parse().map_err(|e| UsageError::new(format!("{text}: {e}")))?],
         };
-        wanted.extend(of_shape.into_iter().map(|quant| (shape, quant)));
+        wanted.extend(of_shape.into_iter().map(|quant| Pattern::of_shape(shape, quant)));
     }
     Ok(wanted)
 }
 
+fn of_hub<'a>(
+    text: &str,
+    names: &Names<'_>,
+    hub: &dyn Fn() -> anyhow::Result<&'a Hub>,
+) -> anyhow::Result<Vec<Pattern>> {
+    names.find(text)?.iter().map(|named| Pattern::of_hub(named, hub()?)).collect()
+}
+
 /// `tiny-synthetic-Q4_0.gguf`: says what it is wherever it turns up.
-fn file_name(shape: &Shape, quant: Quant, seed: u64) -> String {
+fn file_name(name: &str, quant: &str, seed: u64) -> String {
     let seed = if seed == DEFAULT_SEED { String::new() } else { format!("-seed{seed}") };
-    format!("{}-synthetic{seed}-{}.gguf", shape.name, quant.name())
+    format!("{name}-synthetic{seed}-{quant}.gguf")
 }
 
 /// Whole, and of the size that this version of the program would write.

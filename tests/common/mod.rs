@@ -49,6 +49,7 @@ impl Program {
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sweetspot"));
         command.current_dir(self.folder.path()).env("SWEETSPOT_CACHE", self.path("cache"));
+        command.env("SWEETSPOT_DATA", self.path("data")).env("HF_HOME", self.path("huggingface"));
         command
     }
 

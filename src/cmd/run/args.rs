@@ -15,8 +15,9 @@ use crate::stats::gigabytes;
 #[derive(Clone, Debug, Default, PartialEq, clap::Args)]
 #[allow(clippy::struct_excessive_bools)] // each is a flag
 pub struct Args {
-    /// GGUF files, or folders of them; with `--weights synthetic` shapes such as `llama-3.2-1b:Q4_0`. None: `demo`, the small
-    /// model that comes with the program, in six quantizations.
+    /// GGUF files, folders of them, models of the catalogue such as `qwen2.5-1.5b-instruct:Q4_K_M`, or `user/repo:QUANT` on
+    /// Hugging Face; with `--weights synthetic` also shapes such as `llama-3.2-1b:Q4_0`. None: `demo`, the small model that comes
+    /// with the program, in six quantizations.
     #[arg(value_name = "MODEL")]
     pub(super) models: Vec<PathBuf>,
     /// One repetition of everything.
@@ -24,7 +25,7 @@ pub struct Args {
     quick: bool,
     /// Repeat until the numbers settle.
     #[arg(long, overrides_with = "quick")]
-    full: bool,
+    pub(super) full: bool,
     /// Profiles to run.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     profiles: Vec<String>,
@@ -58,6 +59,12 @@ pub struct Args {
     /// Go on with it although it is not as it was: configuration, engine or files differ.
     #[arg(long, requires = "resume")]
     pub(super) accept_changes: bool,
+    /// Catalogue files (TOML) that extend and override the built-in one.
+    #[arg(long = "models", value_name = "FILE", value_delimiter = ',')]
+    pub(super) catalog: Vec<PathBuf>,
+    /// Ask nobody over the network: only models that are here.
+    #[arg(long)]
+    pub(super) offline: bool,
     /// Run everything, also what the cells before it make futile.
     #[arg(long)]
     no_termination: bool,

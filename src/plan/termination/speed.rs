@@ -1,8 +1,8 @@
 //! After a measurement that was too slow: larger models at the same quantization.
 
-use super::words::{billions, chat, size};
+use super::words::{billions, chat, first_token, size};
 use super::{Candidate, Evidence, Interactive, Rule, Seen, Settings, Skip};
-use crate::verdict::interpretation::{number, seconds};
+use crate::verdict::interpretation::number;
 
 /// A smaller model was too slow at the same quantization.
 pub(super) fn decide(settings: &Settings, seen: &[Seen], candidate: &Candidate) -> Option<Skip> {
@@ -59,8 +59,7 @@ fn is_larger(a: &Candidate, b: &Candidate) -> bool {
 
 fn against_limits(settings: &Settings, chat: &Interactive) -> String {
     let ttft = chat.ttft_seconds.filter(|ttft| *ttft > settings.max_ttft_seconds);
-    let ttft = ttft
-        .map(|ttft| format!("first token after {} (at most {})", seconds(ttft), seconds(settings.max_ttft_seconds)));
+    let ttft = ttft.map(|ttft| format!("{} (at most {} s)", first_token(ttft), settings.max_ttft_seconds));
     let speed = chat.tokens_per_second.filter(|speed| *speed < settings.min_tokens_per_second);
     let speed = speed.map(|speed| format!("{} tokens/s (at least {})", number(speed), settings.min_tokens_per_second));
     ttft.into_iter().chain(speed).collect::<Vec<_>>().join(", ")

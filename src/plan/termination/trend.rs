@@ -8,7 +8,6 @@ use super::memory::Limit;
 use super::words::{billions, evidence, size, sizes};
 use super::{Candidate, Rule, Seen, Settings, Skip};
 use crate::stats::float;
-use crate::verdict::interpretation::number;
 
 /// Fewer cells foretell nothing.
 const LEAST_CELLS: usize = 3;
@@ -31,7 +30,7 @@ pub(super) fn decide(settings: &Settings, seen: &[Seen], candidate: &Candidate) 
     }
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive, and saturates
     let (need, allowed) = sizes(forecast.bytes.round() as u64, limit.bytes);
-    let error = forecast.error.map(|error| format!(", which it fits to {} %", number(error * 100.0)));
+    let error = forecast.error.map(|error| format!(", which it fits within {:.0} %", (error * 100.0).ceil().max(1.0)));
     let reason = format!(
         "would take about {need} by the trend of {} cells{}; {}",
         cells.len(),

@@ -2,7 +2,7 @@
 
 use super::{Evidence, Interactive, Seen};
 use crate::stats::{float, gigabytes};
-use crate::verdict::interpretation::{number, seconds};
+use crate::verdict::interpretation::number;
 
 /// A size for people: `15.6 GB`, `470 MB`.
 pub(super) fn size(bytes: u64) -> String {
@@ -30,10 +30,15 @@ pub(super) fn list(items: &[&str]) -> String {
 
 /// First token and speed in a few words.
 pub(super) fn speed(interactive: &Interactive) -> String {
-    let ttft = interactive.ttft_seconds.map(|ttft| format!("first token after {}", seconds(ttft)));
+    let ttft = interactive.ttft_seconds.map(first_token);
     let speed = interactive.tokens_per_second.map(|speed| format!("{} tokens/s", number(speed)));
     let known: Vec<String> = ttft.into_iter().chain(speed).collect();
     if known.is_empty() { "it gave no token".to_owned() } else { known.join(", ") }
+}
+
+/// When the first token came, with the digits that tell it from a limit.
+pub(super) fn first_token(seconds: f64) -> String {
+    format!("first token after {} s", number(seconds))
 }
 
 /// What is said of a cell whose chat was measured.

@@ -1,0 +1,154 @@
+//! Models of the hub in a run: found in a cache, or known by their header until their cell begins and they are fetched.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use tokio::sync::{mpsc, watch};
+
+use super::console::Console;
+use super::models;
+use super::source::Source;
+use super::wishes::Named;
+use crate::exit_code::{Interrupted, UsageError};
+use crate::hub::{Hub, HubError, Ledger, Remote, Transfer, ledger};
+use crate::lab::outcome::Cell;
+use crate::plan::matrix::Found;
+
+/// A model that is still to be fetched.
+#[derive(Clone, Debug)]
+pub struct Fetching {
+    hub: Hub,
+    remote: Remote,
+    family: Option<String>,
+    /// Its header, with holes in place of its weights.
+    pub stub: Option<PathBuf>,
+}
+
+/// A model of the hub as the matrix wants it. Of one that is not here its header is asked for: it says what the model needs.
+///
+/// # Errors
+/// A [`UsageError`] for a repository, file or quantization that does not exist or is not handed out. A hub that cannot be
+/// reached makes a broken cell, so that the models that are here are measured all the same.
+pub fn candidate(named: &Named, hub: &Hub) -> anyhow::Result<(Found, Source)> {
+    let remote = match hub.resolve(&named.wish) {
+        Ok(remote) => remote,
+        Err(error) if error.is_usage() => return Err(UsageError::new(error.to_string())),
+        Err(error) => {
+            // nobody can be asked: what is here will do
+            return Ok(match hub.locate_wish(&named.wish) {
+                Some((path, _)) => (models::inspect(&path), Source::File),
+                None => (unreachable(named, &error), Source::File),
+            });
+        }
+    };
+    if let Some(path) = hub.locate(&remote) {
+        return Ok((models::inspect(&path), Source::File));
+    }
+    let stub = match hub.stub(&remote) {
+        Ok(stub) => Some(stub),
+        Err(error) if error.is_usage() => return Err(UsageError::new(error.to_string())),
+        Err(error) => {
+            crate::say!("sweetspot: {remote}: its header is not known: {error}");
+            None
+        }
+    };
+    let found = found(&remote, hub.place(&remote), stub.as_deref().map(models::inspect), named);
+    let family = named.model.as_ref().map(|model| model.family.clone());
+    Ok((found, Source::Fetch(Box::new(Fetching { hub: hub.clone(), remote, family, stub }))))
+}
+
+/// What is known of a model before it is here: its header's facts, else the catalogue's.
+fn found(remote: &Remote, place: PathBuf, header: Option<Found>, named: &Named) -> Found {
+    let header = header.filter(|header| header.broken.is_none());
+    let model = named.model.as_ref();
+    let cell = Cell {
+        model: header.as_ref().map_or_else(|| remote.model.clone(), |header| header.cell.model.clone()),
+        quant: header.as_ref().map_or_else(|| remote.quant.clone(), |header| header.cell.quant.clone()),
+        path: place,
+        size_bytes: remote.size_bytes(),
+        synthetic: header.as_ref().is_some_and(|header| header.cell.synthetic),
+    };
+    Found {
+        cell,
+        n_ctx_train: header.as_ref().and_then(|header| header.n_ctx_train),
+        n_params: header.as_ref().and_then(|header| header.n_params).or(model.map(|model| model.n_params)),
+        n_active_params: header.and_then(|h| h.n_active_params).or(model.and_then(|model| model.n_active_params)),
+        reference: None,
+        broken: None,
+    }
+}
+
+fn unreachable(named: &Named, error: &HubError) -> Found {
+    let wish = &named.wish;
+    let name = named.model.as_ref().map_or_else(|| wish.repository.clone(), |model| model.name.clone());
+    let file = wish.file.clone().unwrap_or_else(|| wish.repository.clone());
+    let cell = Cell {
+        model: name,
+        quant: wish.quant.clone().unwrap_or_else(|| "?".to_owned()),
+        path: file.into(),
+        size_bytes: 0,
+        synthetic: false,
+    };
+    Found {
+        cell,
+        n_ctx_train: None,
+        n_params: None,
+        n_active_params: None,
+        reference: None,
+        broken: Some(error.to_string()),
+    }
+}
+
+impl Fetching {
+    /// Bytes that are still to come.
+    #[must_use]
+    pub fn missing_bytes(&self) -> u64 {
+        self.hub.missing_bytes(&self.remote)
+    }
+
+    /// Fetches it; returns the file to load and the bytes of all files.
+    ///
+    /// # Errors
+    /// [`Interrupted`] when somebody stops it (what came is kept), else why it does not come.
+    pub async fn fetch(&self, cancel: &watch::Receiver<bool>, console: &mut Console) -> anyhow::Result<(PathBuf, u64)> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (teller, mut heard) = mpsc::unbounded_channel::<Transfer>();
+        let (hub, remote, raised) = (self.hub.clone(), self.remote.clone(), Arc::clone(&stop));
+        let mut job = tokio::task::spawn_blocking(move || {
+            hub.fetch(&remote, &raised, &mut |transfer| {
+                let _ = teller.send(transfer); // who does not listen any more has what it wants
+            })
+        });
+        let mut cancel = cancel.clone();
+        let fetched = loop {
+            tokio::select! {
+                biased;
+                _ = cancel.wait_for(|cancelled| *cancelled), if !stop.load(Ordering::Relaxed) => {
+                    stop.store(true, Ordering::Relaxed); // it ends within a second
+                }
+                Some(transfer) = heard.recv() => console.transfer(&transfer),
+                fetched = &mut job => break fetched.context("the download's thread died")?,
+            }
+        };
+        match fetched {
+            Ok(fetched) => {
+                self.remember(&fetched.path);
+                Ok((fetched.path, self.remote.size_bytes()))
+            }
+            Err(HubError::Stopped { .. }) => Err(Interrupted.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The ledger is a convenience: a download that it does not remember is a download all the same.
+    fn remember(&self, path: &std::path::Path) {
+        let mut entry = ledger::Entry::downloaded(&self.remote, path);
+        entry.family.clone_from(&self.family);
+        let recorded = Ledger::open().and_then(|ledger| ledger.record_download(entry, jiff::Timestamp::now()));
+        if let Err(error) = recorded {
+            crate::say!("sweetspot: the download is not remembered: {error:#}");
+        }
+    }
+}
