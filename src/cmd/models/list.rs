@@ -62,8 +62,8 @@ struct Sheet<'a> {
 }
 
 const FOOT: &str = "
-GB = 10^9 bytes, the smallest and the largest file; \u{2248} is estimated by the shape.
-`sweetspot models show NAME` tells more, `models fetch NAME:QUANT` brings a file.
+GB = 10^9 bytes, smallest and largest file; ≈ is estimated by the shape.
+`sweetspot models show NAME` tells more, `models fetch NAME:QUANT` brings it.
 ";
 
 /// Fits 80 columns where no more than one quantization of a model is here.
