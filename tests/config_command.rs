@@ -4,7 +4,8 @@ mod common;
 
 use std::fs;
 
-use common::{Program, Ran};
+use common::{Program, Ran, synthetic};
+use sweetspot::engine::quantize::Quant;
 use sweetspot::plan::config::Config;
 
 /// Runs `sweetspot` in the program's folder with a folder for configurations of its own.
@@ -81,4 +82,21 @@ fn a_check_says_ok_or_all_that_is_wrong() {
         assert!(wrong.stderr.contains(part), "{part}: {wrong:#?}");
     }
     assert!(config(&program, &["--check", "none.toml"]).error(2).contains("none.toml: No such file"));
+}
+
+#[test]
+fn the_log_of_a_cell_that_was_measured_goes_where_only_those_of_failures_are_to_stay() {
+    let program = Program::new();
+    let quick = fs::read_to_string(program.path("quick.toml")).unwrap();
+    let model = synthetic(program.folder.path(), "tiny", Quant::Q4_0);
+    let run = |name: &str, keep: &str| {
+        program.write("keep.toml", &format!("{quick}[logging]\nkeep_worker_logs = '{keep}'\n"));
+        let args =
+            ["run", "--config", "keep.toml", "--profiles", "interactive", "--out", name, model.to_str().unwrap()];
+        let ran = program.sweetspot(&args);
+        assert_eq!(ran.code, Some(0), "{ran:#?}");
+        fs::read_dir(program.path(name).join("logs")).unwrap().count()
+    };
+    assert_eq!((run("all", "all"), run("failed", "failed")), (1, 0));
+    assert!(!fs::read_to_string(program.path("failed/outcomes.jsonl")).unwrap().contains("logs/"), "no log is named");
 }

@@ -9,7 +9,7 @@ use crate::plan::config::Config;
 /// Arguments of `sweetspot config`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Read this file [default: ./sweetspot.toml, else sweetspot/sweetspot.toml in $XDG_CONFIG_HOME or ~/.config].
+    /// Read this file [default: ./sweetspot.toml, else sweetspot/sweetspot.toml in `$XDG_CONFIG_HOME` or ~/.config].
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print the built-in defaults, whatever files there are.
@@ -19,6 +19,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "defaults"])]
     check: Option<PathBuf>,
 }
+
+const NO_FILE: &str = "there is no configuration file: these are the defaults";
 
 /// Runs the command.
 ///
@@ -33,10 +35,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         Config::default()
     } else {
         let (file, config) = questions::find_configuration(args.config.as_deref())?;
-        match file {
-            Some(file) => crate::say!("read {}", file.display()),
-            None => crate::say!("there is no configuration file: these are the defaults"),
-        }
+        crate::say!("{}", file.map_or_else(|| NO_FILE.to_owned(), |file| format!("read {}", file.display())));
         config
     };
     out::print(&format!(
@@ -49,14 +48,13 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
 fn check(file: &Path) -> anyhow::Result<Exit> {
     let shown = file.display();
     let text = std::fs::read_to_string(file).map_err(|error| UsageError::new(format!("{shown}: {error}")))?;
-    let problems = match Config::parse_all(&text) {
-        Ok(_) => {
-            out::print(&format!("{shown}: OK\n"))?;
-            return Ok(Exit::Success);
-        }
-        Err(problems) => problems,
+    let Err(problems) = Config::parse_all(&text) else {
+        out::print(&format!("{shown}: OK\n"))?;
+        return Ok(Exit::Success);
     };
-    problems.iter().for_each(|problem| crate::say!("{shown}: {problem}"));
+    for problem in &problems {
+        crate::say!("{shown}: {problem}");
+    }
     let things = if problems.len() == 1 { "1 thing is".to_owned() } else { format!("{} things are", problems.len()) };
     Err(UsageError::new(format!("{shown}: {things} wrong")))
 }

@@ -1,6 +1,9 @@
 //! `sweetspot models`: what models are here, and what there is to fetch.
 
+mod entry;
 mod fetch;
+mod list;
+mod show;
 
 use std::path::PathBuf;
 
@@ -11,9 +14,11 @@ use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 
 use super::out;
+use crate::engine::quantize::Quant;
 use crate::exit_code::{Exit, UsageError};
 use crate::hub::scan::{self, Here};
 use crate::hub::{Ledger, Settings, Wish};
+use crate::plan::catalog::{Catalog, UnknownModel};
 use crate::quants::folder;
 use crate::stats::gigabytes;
 
@@ -26,6 +31,10 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// What there is: the catalogue, with sizes and what of it is here.
+    List(list::Args),
+    /// All that is known of one model: of the catalogue, or of a GGUF file.
+    Show(show::Args),
     /// What is here: the GGUF files in folders, or in the caches of Hugging Face, llama.cpp and this program.
     Scan(ScanArgs),
     /// Download models from Hugging Face, verified; a broken download goes on where it ended.
@@ -57,6 +66,8 @@ enum Format {
 /// written.
 pub fn run(args: Args) -> anyhow::Result<Exit> {
     match args.command {
+        Command::List(args) => list::run(&args),
+        Command::Show(args) => show::run(&args),
         Command::Scan(args) => scan(args),
         Command::Fetch(args) => fetch::run(args),
     }
@@ -64,8 +75,26 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
 
 /// The models that a text on the command line stands for: the one place that reads it.
 fn wishes(text: &str) -> anyhow::Result<Vec<Wish>> {
+    if !text.contains('/') {
+        return Ok(vec![of_catalogue(text)?]);
+    }
     let wish = text.parse::<Wish>().map_err(|error| UsageError::new(error.to_string()))?;
     Ok(vec![wish])
+}
+
+/// `NAME` or `NAME:QUANT` of the catalogue.
+fn of_catalogue(text: &str) -> anyhow::Result<Wish> {
+    let (name, quant) = text.split_once(':').map_or((text, None), |(name, quant)| (name, Some(quant)));
+    let hint = |error: UnknownModel| UsageError::new(format!("{error}; or write user/repo or user/repo:QUANT"));
+    let model = Catalog::built_in().model(name).map_err(hint)?;
+    let Some(quant) = quant else {
+        return Ok(Wish { repository: model.repository.clone(), quant: None, file: None });
+    };
+    let known = quant.parse::<Quant>().ok().filter(|quant| model.quants.contains(quant)).ok_or_else(|| {
+        let known: Vec<_> = model.quants.iter().map(|quant| quant.name()).collect();
+        UsageError::new(format!("{}: there is no {quant}; there are: {}", model.name, known.join(", ")))
+    })?;
+    Ok(entry::wish(model, known))
 }
 
 /// `models scan`.

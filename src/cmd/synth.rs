@@ -101,13 +101,14 @@ fn sizes(plan: &Plan) -> String {
 }
 
 fn list() -> anyhow::Result<Exit> {
+    let width = catalog::shapes().iter().map(|shape| shape.name.len()).max().unwrap_or_default();
     let head =
-        format!("{:<16} {:<9} {:>6} {:>7} {:>9}  size as Q4_K_M\n", "shape", "arch", "layers", "width", "context");
+        format!("{:<width$} {:<10} {:>6} {:>6} {:>8}  size as Q4_K_M\n", "shape", "arch", "layers", "width", "context");
     let mut lines = vec![head];
     for shape in catalog::shapes() {
         let plan = synth::plan(&Spec::of_shape(shape, Quant::Q4KM))?;
         lines.push(format!(
-            "{:<16} {:<9} {:>6} {:>7} {:>9}  {}\n",
+            "{:<width$} {:<10} {:>6} {:>6} {:>8}  {}\n",
             shape.name,
             shape.architecture.name(),
             shape.n_layer,

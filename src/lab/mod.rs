@@ -29,7 +29,7 @@ use tokio::sync::watch;
 use crate::engine::need::Need;
 use crate::exit_code::Interrupted;
 use crate::plan::circuit::Circuit;
-use crate::plan::config::{Config, Thresholds};
+use crate::plan::config::{Config, KeepLogs, LoggingConfig, Thresholds};
 use crate::plan::matrix::{Limits, PlannedCell};
 use crate::plan::termination::{Settings, Skip, Termination};
 use cell::Workers;
@@ -67,6 +67,8 @@ pub struct Session<'a> {
     pub circuit: Circuit,
     /// What counts as passed.
     pub thresholds: Thresholds,
+    /// What is kept of the workers' logs.
+    pub logging: LoggingConfig,
     /// How files are made and fetched.
     pub preparing: Preparing,
     /// What an earlier session of the same run left: cells that ended, and those that were cut off.
@@ -93,7 +95,8 @@ impl<'a> Session<'a> {
             workers,
             termination: Termination::new(settings),
             circuit: Circuit::new(if rules.enabled { rules.failures_before_giving_up } else { u32::MAX }),
-            thresholds: config.thresholds.clone(),
+            thresholds: config.thresholds,
+            logging: config.logging,
             preparing,
             earlier: Vec::new(),
             expects_roughly: true,
@@ -182,7 +185,18 @@ impl Session<'_> {
         let log_name = log_name.unwrap_or_else(|| checkpoint.log_name(&entry.planned.cell));
         let mut workers = self.workers.clone();
         workers.options.log = checkpoint.folder().join(&log_name);
-        Some(cell::run(&entry.planned, &workers, &log_name, cut_off, cancel, console).await)
+        workers.options.tail_lines = self.logging.tail_lines;
+        let mut outcome = cell::run(&entry.planned, &workers, &log_name, cut_off, cancel, console).await;
+        let all_measured = || outcome.profiles.iter().all(|profile| profile.status == Status::Measured);
+        let is_of_no_use = outcome.status == Status::Measured && !outcome.cut_off && all_measured();
+        // a log that cannot be removed is no reason to lose the outcome that names it
+        if self.logging.keep_worker_logs == KeepLogs::Failed
+            && is_of_no_use
+            && std::fs::remove_file(&workers.options.log).is_ok()
+        {
+            outcome.log = None;
+        }
+        Some(outcome)
     }
 
     /// Why it is not worth running, if it is not.

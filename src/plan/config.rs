@@ -6,6 +6,7 @@
 mod check;
 mod interactive;
 mod limits;
+mod logging;
 mod long_context;
 mod print;
 mod quality;
@@ -21,6 +22,7 @@ use crate::engine::{FlashAttention, KvType, Sampling};
 use check::Problems;
 pub use interactive::InteractiveConfig;
 pub use limits::LimitsConfig;
+pub use logging::{KeepLogs, LoggingConfig};
 pub use long_context::LongContextConfig;
 pub use quality::{QualityConfig, SetName};
 pub use run::{OutputConfig, RunConfig, Weights};
@@ -36,6 +38,8 @@ pub struct Config {
     pub run: RunConfig,
     /// Where results go.
     pub output: OutputConfig,
+    /// What is kept of the workers' logs.
+    pub logging: LoggingConfig,
     /// How the engine is set up.
     pub engine: EngineConfig,
     /// How the worker is watched.
@@ -110,6 +114,7 @@ impl Config {
         let mut problems = Problems::default();
         self.run.check(&mut problems);
         self.output.check(&mut problems);
+        self.logging.check(&mut problems);
         self.engine.check(&mut problems);
         self.worker.check(&mut problems);
         self.limits.check(&mut problems);

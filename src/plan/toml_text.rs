@@ -59,9 +59,10 @@ fn without(text: &str, at: usize) -> Option<String> {
         return None;
     }
     // a value may go on for lines; a section ends where the next one begins
-    let least = match is_header(begins) {
-        true => (first + 1..lines.len()).find(|&n| is_header(lines[n])).unwrap_or(lines.len()),
-        false => first + 1,
+    let least = if is_header(begins) {
+        (first + 1..lines.len()).find(|&n| is_header(lines[n])).unwrap_or(lines.len())
+    } else {
+        first + 1
     };
     (least..=lines.len()).find_map(|end| {
         let kept =

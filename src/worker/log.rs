@@ -5,8 +5,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-/// Lines of a tail.
-const LINES: usize = 20;
+/// Lines of a tail, usually.
+pub(super) const LINES: usize = 20;
 /// Bytes that a tail is looked for in.
 const BYTES: u64 = 16 << 10;
 /// Characters of a tail's line.
@@ -39,12 +39,12 @@ impl Log {
         Ok(self.file.try_clone()?.into())
     }
 
-    /// The last lines that this worker wrote; empty when the file cannot be read.
-    pub(super) fn tail(&self) -> Vec<String> {
-        self.read_tail().unwrap_or_default()
+    /// At most so many of the last lines that this worker wrote; empty when the file cannot be read.
+    pub(super) fn tail(&self, lines: usize) -> Vec<String> {
+        self.read_tail(lines).unwrap_or_default()
     }
 
-    fn read_tail(&self) -> io::Result<Vec<String>> {
+    fn read_tail(&self, most: usize) -> io::Result<Vec<String>> {
         let mut file = File::open(&self.path)?;
         let end = file.metadata()?.len();
         let from = self.start.max(end.saturating_sub(BYTES));
@@ -55,7 +55,7 @@ impl Log {
         // The first line is cut unless it is this worker's first.
         let cut = usize::from(from > self.start);
         let lines: Vec<&str> = text.lines().skip(cut).map(str::trim_end).filter(|line| !line.is_empty()).collect();
-        Ok(lines.iter().skip(lines.len().saturating_sub(LINES)).map(|line| shorten(line)).collect())
+        Ok(lines.iter().skip(lines.len().saturating_sub(most)).map(|line| shorten(line)).collect())
     }
 }
 
@@ -81,8 +81,9 @@ mod tests {
 
     #[test]
     fn the_tail_is_this_workers_last_lines_alone() {
-        assert_eq!(log_with("one\n\ntwo\r\nthree").1.tail(), ["one", "two", "three"]);
-        assert!(log_with("").1.tail().is_empty());
+        assert_eq!(log_with("one\n\ntwo\r\nthree").1.tail(LINES), ["one", "two", "three"]);
+        assert_eq!(log_with("one\ntwo\nthree").1.tail(2), ["two", "three"]);
+        assert!(log_with("").1.tail(LINES).is_empty());
     }
 
     #[test]
@@ -92,13 +93,13 @@ mod tests {
         for n in 0..10_000 {
             writeln!(text, "line {n}").unwrap();
         }
-        let tail = log_with(&text).1.tail();
+        let tail = log_with(&text).1.tail(LINES);
         assert_eq!(tail.len(), LINES);
         assert_eq!(tail[0], "line 9980");
         assert_eq!(tail[19], "line 9999");
-        let tail = log_with(&"ä".repeat(100_000)).1.tail();
+        let tail = log_with(&"ä".repeat(100_000)).1.tail(LINES);
         assert!(tail.is_empty(), "a line longer than the tail has no whole line to show: {tail:?}");
-        assert_eq!(log_with(&"ä".repeat(1000)).1.tail()[0].chars().count(), CHARACTERS + 1);
+        assert_eq!(log_with(&"ä".repeat(1000)).1.tail(LINES)[0].chars().count(), CHARACTERS + 1);
     }
 
     #[test]

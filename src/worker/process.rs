@@ -44,6 +44,8 @@ pub struct Options {
     pub stall_timeout: Duration,
     /// How long a worker that is asked to stop may take, and one that is done to end.
     pub stop_grace: Duration,
+    /// Lines of the log's end that are told of a worker.
+    pub tail_lines: usize,
 }
 
 impl Options {
@@ -56,6 +58,7 @@ impl Options {
             load_timeout: Duration::from_mins(5),
             stall_timeout: Duration::from_mins(2),
             stop_grace: Duration::from_secs(3),
+            tail_lines: super::log::LINES,
         }
     }
 }
@@ -322,7 +325,7 @@ impl<'a> Watch<'a> {
             pid: self.pid,
             lived: end - self.started,
             timeout,
-            ..self.course.end(status, self.cut, log.tail())
+            ..self.course.end(status, self.cut, log.tail(self.options.tail_lines))
         }
     }
 }

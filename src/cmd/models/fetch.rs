@@ -17,7 +17,7 @@ use crate::hub::{Fetched, Hub, HubError, Ledger, Remote, Wish, ledger};
                         are there, or in llama.cpp's, are not fetched again. A broken download goes on where it ended."
 )]
 pub struct Args {
-    /// Models: `user/repo`, or `user/repo:Q4_K_M`.
+    /// Models: a name of the catalogue (`qwen2.5-1.5b-instruct:Q4_K_M`), `user/repo`, or `user/repo:Q4_K_M`.
     #[arg(value_name = "WISH", required = true)]
     wishes: Vec<String>,
     /// Quantizations of those that name none, such as `Q4_K_M,Q8_0` [default: `Q4_K_M`, as llama.cpp].

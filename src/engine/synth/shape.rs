@@ -34,7 +34,7 @@ pub(super) fn draft(shape: &Shape, spec: &Spec) -> Result<Draft, SynthError> {
 }
 
 /// What llama.cpp's mixes depend on; of per-layer numbers it takes the first layer's.
-fn mix_input(shape: &Shape) -> MixInput {
+pub(super) fn mix_input(shape: &Shape) -> MixInput {
     MixInput {
         architecture: shape.architecture.name().to_owned(),
         n_layer: shape.n_layer,
@@ -127,7 +127,8 @@ impl Tensors {
     }
 }
 
-fn tensors(shape: &Shape) -> Vec<TensorShape> {
+/// The tensors of a shape, in the order of the converter.
+pub(super) fn tensors(shape: &Shape) -> Vec<TensorShape> {
     let mut tensors = Tensors(Vec::new());
     tensors.add("token_embd.weight".to_owned(), &[shape.n_embd, shape.n_vocab]);
     if shape.rope_factors {

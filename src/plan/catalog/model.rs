@@ -92,5 +92,6 @@ impl CatalogModel {
 /// A name that cannot lead out of a folder that it is joined to.
 fn is_relative_gguf(file: &str) -> bool {
     let parts_are_names = file.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
-    parts_are_names && file.ends_with(".gguf") && !file.contains(['\\', ':', '\0'])
+    let is_gguf = std::path::Path::new(file).extension().is_some_and(|extension| extension == "gguf");
+    parts_are_names && is_gguf && !file.contains(['\\', ':', '\0'])
 }

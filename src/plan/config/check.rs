@@ -27,7 +27,7 @@ impl Problems {
     }
 
     /// A count between two others, both allowed.
-    pub(super) fn within<T: PartialOrd + Display>(&mut self, key: &str, value: T, least: T, most: T) {
+    pub(super) fn within<T: PartialOrd + Display + Copy>(&mut self, key: &str, value: T, least: T, most: T) {
         let right = value >= least && value <= most;
         self.unless(right, key, value, &format!("{least} to {most}"));
     }

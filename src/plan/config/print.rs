@@ -34,6 +34,11 @@ pub(super) const KEYS: &[Key] = &[
     key("run.weights", "Whose weights are measured: real (the files') or synthetic (made up on the spot)."),
     key("output.folder", "Folder that runs make their own folders in; relative to where the program runs."),
     key("output.formats", "Reports to write: json, csv, md; at least one."),
+    key(
+        "logging.keep_worker_logs",
+        "Whose logs stay in the run's folder: all, or failed (cells in which anything was not measured).",
+    ),
+    key("logging.tail_lines", "Lines of a log's end that the report shows of what failed; 0 to 200."),
     optional("engine.threads", "Threads that compute, at least 1. Unset: one a physical core.", "8"),
     optional("engine.n_gpu_layers", "Layers to keep on the GPU. Unset: all.", "99"),
     optional("engine.batch_size", "Tokens in one call of the engine, at least 1. Unset: 2048.", "2048"),
