@@ -58,6 +58,7 @@ const LLAMA_FLAGS: &[(&str, &str)] = &[
     ("-ngl", "--n-gpu-layers"),
     ("-fa", "--flash-attn"),
     ("-oe", "--output-err"),
+    ("-hf", "--hf-repo"),
 ];
 
 /// Parses the program's arguments, the program's name first.

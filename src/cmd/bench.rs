@@ -20,8 +20,11 @@ use runner::{LogPlace, Runner};
 )]
 pub struct Args {
     /// GGUF files, or folders of them; `demo` is the model that comes with the program, `demo:Q4_K_M` a quantization of it
-    #[arg(short, long, value_name = "FILE", required = true)]
+    #[arg(short, long, value_name = "FILE", required_unless_present = "hf_repo")]
     pub model: Vec<String>,
+    /// Models on Hugging Face, `user/repo[:QUANT]` (-hf)
+    #[arg(long, value_name = "REPO")]
+    pub hf_repo: Vec<String>,
     /// Prompt sizes in tokens; 0: none [default: 512]
     #[arg(short = 'p', long, value_name = "N")]
     pub n_prompt: Vec<String>,

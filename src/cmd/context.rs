@@ -215,7 +215,7 @@ fn configuration(args: &Args) -> anyhow::Result<Config> {
 /// The one file that is meant.
 fn model(args: &Args) -> anyhow::Result<PathBuf> {
     let shown = args.model.display();
-    let mut found = models::find(std::slice::from_ref(&args.model))?;
+    let mut found = models::find(&[super::names::file(&args.model)?])?;
     let (Some(one), true) = (found.pop(), found.is_empty()) else {
         return Err(UsageError::new(format!("{shown}: a folder of several models; name one file of it")));
     };

@@ -6,6 +6,7 @@ pub mod config;
 pub mod context;
 pub mod machine;
 pub mod models;
+mod names;
 pub mod out;
 pub mod quality;
 pub mod quantize;

@@ -1,7 +1,7 @@
 //! `sweetspot models`: what models are here, and what there is to fetch.
 
 mod entry;
-mod fetch;
+pub(super) mod fetch;
 mod list;
 mod show;
 

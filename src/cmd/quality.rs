@@ -240,7 +240,10 @@ fn divergence_job(args: &Args, found: &Found, reference: Option<&Found>, text: &
 
 /// The demo model's file for its name; all else as it is.
 fn file(model: &Path) -> anyhow::Result<PathBuf> {
-    Ok(demo::file(model)?.unwrap_or_else(|| model.to_owned()))
+    match demo::file(model)? {
+        Some(file) => Ok(file),
+        None => super::names::file(model),
+    }
 }
 
 /// The reference's file, whole and the only one that is named.

@@ -48,7 +48,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     let profiles = if config.run.profiles.is_empty() { args::all_profiles() } else { config.run.profiles.clone() };
     let catalog = super::questions::catalog(&args.catalog)?;
     let wanted = Wanted {
-        models: &args.models,
+        models: &args.all_models(),
         quants: &config.run.quants,
         weights: config.run.weights,
         seed: args.seed,
@@ -61,7 +61,9 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         offline: args.offline,
     };
     let entries = assembly::assemble(&wanted)?;
-    let cap = limits.max_memory_bytes.or(Some(main_memory).filter(|&bytes| bytes > 0));
+    // without termination even what swaps is run, or the saving could not be measured
+    let free = Some(main_memory).filter(|&bytes| bytes > 0 && config.termination.enabled);
+    let cap = limits.max_memory_bytes.or(free);
     let workers = Workers::configured(&config.worker, EngineChoice::Llama, cap);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("tokio cannot start")?;
     runtime.block_on(async {

@@ -89,7 +89,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
 /// The file is not a GGUF file.
 fn templates_of(path: &Path) -> anyhow::Result<ModelTemplates> {
     // all quantizations of the demo model have the same template: none has to be made
-    let file = if demo::named(path)?.is_some() { demo::base_file()? } else { path.to_owned() };
+    let file = if demo::named(path)?.is_some() { demo::base_file()? } else { super::names::file(path)? };
     let gguf = Gguf::open_header(&file).map_err(|e| UsageError::new(e.to_string()))?;
     let token = |key: &str| -> anyhow::Result<Option<String>> {
         let Some(id) = gguf.get_u64(key) else { return Ok(None) };

@@ -107,7 +107,8 @@ fn candidates(wanted: &Wanted<'_>) -> anyhow::Result<Vec<(Found, Source)>> {
 }
 
 /// A file or folder, or what looks like one although it is not there; and the demo model.
-fn is_local(model: &Path) -> bool {
+#[must_use]
+pub fn is_local(model: &Path) -> bool {
     let text = model.to_string_lossy();
     let is_demo = text.split(':').next() == Some(demo::NAME);
     let looks_like_a_file =

@@ -14,7 +14,7 @@ use crate::plan::bench_matrix::{Group, Parameters, range};
 /// # Errors
 /// A usage error for what cannot be read, and for model files that are not there.
 pub fn parameters(args: &Args, default_threads: u32) -> anyhow::Result<Parameters> {
-    let defaults = Parameters::new(models(&args.model)?, default_threads);
+    let defaults = Parameters::new(models(&[args.model.clone(), args.hf_repo.clone()].concat())?, default_threads);
     Ok(Parameters {
         n_prompt: list("-p", &args.n_prompt, defaults.n_prompt, range::parse)?,
         n_gen: list("-n", &args.n_gen, defaults.n_gen, range::parse)?,
@@ -82,7 +82,8 @@ fn models(texts: &[String]) -> anyhow::Result<Vec<PathBuf>> {
         let paths = if Path::new(text).exists() { vec![text.as_str()] } else { text.split(',').collect() };
         arguments.extend(paths.into_iter().map(PathBuf::from));
     }
-    lab::models::files(&arguments)
+    let files = arguments.iter().map(|model| crate::cmd::names::file(model));
+    lab::models::files(&files.collect::<anyhow::Result<Vec<_>>>()?)
 }
 
 #[cfg(test)]

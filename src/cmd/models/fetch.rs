@@ -40,7 +40,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     let hub = Hub::from_env(args.offline).map_err(report)?.stopped_by(Arc::clone(&stop));
     let mut exit = Exit::Success;
     for wish in &wishes {
-        match fetch(&hub, wish, &stop) {
+        match bring(&hub, wish, &stop) {
             Ok(path) => out::print(&format!("{}\n", path.display()))?,
             Err(error) if wishes.len() == 1 || matches!(error, HubError::Stopped { .. }) => return Err(report(error)),
             Err(error) => {
@@ -66,7 +66,7 @@ fn all_wishes(args: &Args) -> anyhow::Result<Vec<Wish>> {
 }
 
 /// What the person can put right is a usage error; a wish to stop is an interruption.
-fn report(error: HubError) -> anyhow::Error {
+pub(in crate::cmd) fn report(error: HubError) -> anyhow::Error {
     match error {
         HubError::Stopped { .. } => anyhow::Error::new(Interrupted).context(error.to_string()),
         _ if error.is_usage() => UsageError::new(error.to_string()),
@@ -75,7 +75,7 @@ fn report(error: HubError) -> anyhow::Error {
 }
 
 /// The file to load; without a hub, one that is here does.
-fn fetch(hub: &Hub, wish: &Wish, stop: &AtomicBool) -> Result<PathBuf, HubError> {
+pub(in crate::cmd) fn bring(hub: &Hub, wish: &Wish, stop: &AtomicBool) -> Result<PathBuf, HubError> {
     let remote = match hub.resolve(wish) {
         Ok(remote) => remote,
         Err(error) => {

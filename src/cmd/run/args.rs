@@ -19,7 +19,10 @@ pub struct Args {
     /// Hugging Face; with `--weights synthetic` also shapes such as `llama-3.2-1b:Q4_0`. None: `demo`, the small model that comes
     /// with the program, in six quantizations.
     #[arg(value_name = "MODEL")]
-    pub(super) models: Vec<PathBuf>,
+    models: Vec<PathBuf>,
+    /// Models on Hugging Face, `user/repo[:QUANT]` (-hf).
+    #[arg(long = "hf-repo", value_name = "REPO", value_delimiter = ',')]
+    hf_repo: Vec<PathBuf>,
     /// One repetition of everything.
     #[arg(long, overrides_with = "full")]
     quick: bool,
@@ -89,6 +92,11 @@ pub struct Args {
 }
 
 impl Args {
+    /// All models that are named.
+    pub(super) fn all_models(&self) -> Vec<PathBuf> {
+        [self.models.clone(), self.hf_repo.clone()].concat()
+    }
+
     /// Whether nothing is said but what to go on with.
     pub(super) fn is_resume_alone(&self) -> bool {
         let alone = Self { resume: self.resume.clone(), accept_changes: self.accept_changes, ..Self::default() };
