@@ -134,7 +134,7 @@ fn an_interrupted_run_reports_what_it_has_and_ends_with_code_130() {
     let interrupted = Instant::now();
     let (program, ran) = running.end();
     assert_eq!(ran.code, Some(130), "{ran:#?}");
-    assert!(interrupted.elapsed() < Duration::from_secs(5), "{:?}", interrupted.elapsed());
+    assert!(interrupted.elapsed() < Duration::from_secs(2), "{:?}", interrupted.elapsed());
     let outcomes = program.outcomes();
     let ended: Vec<_> =
         outcomes.iter().map(|o| (o["status"].as_str().unwrap(), o["reason"].as_str().unwrap())).collect();
@@ -216,6 +216,57 @@ fn a_disk_that_fills_up_is_one_clear_error_and_what_was_measured_before_is_kept(
     assert!(error.contains("disk/out") && error.contains("No space left"), "{error}");
     let kept = fs::read_to_string(disk.join("out/outcomes.jsonl")).unwrap();
     assert!(kept.lines().count() >= 1, "nothing was kept");
+    // with room again it goes on: what was kept stays, and the rest is measured
+    mounted.remount("size=64m");
+    let ran = program.sweetspot(&["run", "--resume", "disk/out"]);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    let whole = kept.split_inclusive('\n').filter(|line| line.ends_with('\n')).collect::<String>();
+    let now = fs::read_to_string(disk.join("out/outcomes.jsonl")).unwrap();
+    assert!(now.starts_with(&whole), "what was kept has changed");
+    assert_eq!(measured(&now), models.len(), "{now}");
+    drop(mounted);
+}
+
+/// Cells of an `outcomes.jsonl`, all of them measured, each once.
+fn measured(outcomes: &str) -> usize {
+    let outcomes: Vec<serde_json::Value> =
+        outcomes.lines().map(|line| serde_json::from_str(line).expect("a cut line in the middle")).collect();
+    let cells: std::collections::BTreeSet<_> = outcomes.iter().map(|o| o["cell"].to_string()).collect();
+    assert_eq!(cells.len(), outcomes.len(), "a cell ran twice");
+    assert!(outcomes.iter().all(|outcome| outcome["status"] == "measured"), "{outcomes:#?}");
+    outcomes.len()
+}
+
+#[test]
+fn a_folder_that_may_only_be_read_is_one_clear_error_and_stays_as_it_is() {
+    let program = Program::new();
+    let models = [Quant::Q4_0, Quant::Q8_0].map(|quant| synthetic(program.folder.path(), "tiny", quant));
+    let disk = program.path("disk");
+    fs::create_dir(&disk).unwrap();
+    let Some(mounted) = SmallDisk::mount(&disk) else {
+        eprintln!("skipped: a small disk cannot be mounted here (it takes root)");
+        return;
+    };
+    mounted.remount("size=64m");
+    let mut command = program.command();
+    command.args(["run", "--config", "quick.toml", "--out", "disk/out"]).args(&models);
+    assert_eq!(Ran::of(&command.output().unwrap()).code, Some(0));
+    let path = disk.join("out/outcomes.jsonl");
+    let all = fs::read_to_string(&path).unwrap();
+    let first = &all[..=all.find('\n').unwrap()];
+    fs::write(&path, format!("{first}{{\"schema_ver")).unwrap(); // as a crash leaves it
+    let before = fs::read(&path).unwrap();
+    mounted.remount("ro");
+    let ran = program.sweetspot(&["run", "--resume", "disk/out"]);
+    assert!(ran.error(1).contains("disk/out/run.lock: cannot be written: Read-only file system"), "{ran:#?}");
+    let mut command = program.command();
+    command.args(["run", "--config", "quick.toml", "--out", "disk/other"]).args(&models);
+    let ran = Ran::of(&command.output().unwrap());
+    assert!(ran.error(1).contains("disk/other: the run's folder cannot be made; name another with --out"), "{ran:#?}");
+    assert_eq!(fs::read(&path).unwrap(), before, "nothing was changed");
+    mounted.remount("rw");
+    assert_eq!(program.sweetspot(&["run", "--resume", "disk/out"]).code, Some(0));
+    assert_eq!(measured(&fs::read_to_string(&path).unwrap()), 2);
     drop(mounted);
 }
 
@@ -227,6 +278,12 @@ impl<'a> SmallDisk<'a> {
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", "size=96k", "tmpfs"]).arg(folder).stderr(Stdio::null());
         mount.status().is_ok_and(|status| status.success()).then_some(Self(folder))
+    }
+
+    fn remount(&self, options: &str) {
+        let options = format!("remount,{options}");
+        let status = Command::new("mount").args(["-o", &options]).arg(self.0).status().unwrap();
+        assert!(status.success(), "{options}");
     }
 }
 
