@@ -1,53 +1,37 @@
-//! Simulated nights: 6 sizes × 6 quantizations on a stated machine, once with termination and once without. Order, skips and
-//! recommendations go through the same code as a real run's; only the measuring is arithmetic. `INSTA_UPDATE=always`
-//! writes the snapshots again.
+//! Simulated nights on two machines: 6 sizes × 6 quantizations with chats and long texts as long as the usual ones, once with
+//! termination and once without. They show what termination saves where memory is short, and where speed is; that the lab
+//! does the same with workers of its own is shown by `run_night.rs`. `INSTA_UPDATE=always` writes the snapshots again.
 //!
-//! The model of time: a model file is read at the disk's speed. Generating reads the whole file from memory for each token, a
-//! prompt takes two operations a token and parameter. What memory has no room for is read from the disk again, for each
-//! token and for each prompt. A cell loads its model, asks six chats of 100 tokens for a first token (one warms up), generates
-//! 508 tokens, and loads a long text of 4096 tokens for 61 s at most. A chat that takes more than half an hour is given up
-//! and has failed; a model that takes more than 300 s to load has not loaded.
+//! A cell loads its model, asks six chats of 100 tokens for a first token (one warms up), generates 508 tokens, and loads a
+//! long text of 4096 tokens for 61 s at most. A chat that takes more than half an hour is given up and has failed; a model that
+//! takes more than 300 s to load has not loaded. What each takes: `night_machine`.
 
+mod night_machine;
 mod report_fixture;
 
 use std::fmt::Write as _;
 
+use night_machine::{Machine, Size, cells_in_order, rounded};
 use report_fixture::{cell, outcomes, request, run_file, samples, write};
 use serde_json::Value;
 use sweetspot::lab::outcome::{Outcome, Status};
-use sweetspot::plan::order::{Level, order};
 use sweetspot::plan::termination::{Candidate, Interactive, Loaded, Rule, Seen, Settings, Skip, Termination};
 use sweetspot::profiles::interactive::Purpose;
 use sweetspot::profiles::{self, EndedBy};
 use sweetspot::report::{Format, RunFolder, View};
 
-/// Names and billions of parameters.
-const SIZES: [(&str, f64); 6] = [
-    ("chat-32b", 32.8),
-    ("chat-0.5b", 0.49),
-    ("chat-7b", 7.6),
-    ("chat-1.5b", 1.54),
-    ("chat-13b", 13.0),
-    ("chat-3b", 3.1),
+const SIZES: [Size; 6] = [
+    ("chat-32b", 32.8, 32.8),
+    ("chat-0.5b", 0.49, 0.49),
+    ("chat-7b", 7.6, 7.6),
+    ("chat-1.5b", 1.54, 1.54),
+    ("chat-13b", 13.0, 13.0),
+    ("chat-3b", 3.1, 3.1),
 ];
-/// Names and bits a weight.
-const QUANTS: [(&str, f64); 6] =
-    [("Q2_K", 3.0), ("Q3_K_M", 3.9), ("Q4_K_M", 4.85), ("Q5_K_M", 5.7), ("Q6_K", 6.56), ("Q8_0", 8.5)];
 
 /// Longest load and longest chat.
 const LOAD_TIMEOUT_SECONDS: f64 = 300.0;
 const GIVEN_UP_SECONDS: f64 = 1800.0;
-
-/// A machine, in GB and seconds.
-struct Machine {
-    free_gb: f64,
-    /// What reaches llama.cpp of the memory's bandwidth.
-    memory_gb_per_second: f64,
-    operations_per_second: f64,
-    disk_gb_per_second: f64,
-    /// The engine keeps a second, rearranged copy of `Q4_K` weights.
-    repacks_q4: bool,
-}
 
 /// 16 GB of memory at 25 GB/s, of which llama.cpp has 70 %; a SATA disk.
 const LAPTOP: Machine = Machine {
@@ -55,11 +39,11 @@ const LAPTOP: Machine = Machine {
     memory_gb_per_second: 17.5,
     operations_per_second: 300e9,
     disk_gb_per_second: 0.5,
-    repacks_q4: true,
+    repacks: &["Q4_K"],
 };
 
 /// 64 GB of memory of the same speed, and an old CPU with a quarter of the arithmetic.
-const OLD_SERVER: Machine = Machine { free_gb: 60.0, operations_per_second: 80e9, repacks_q4: false, ..LAPTOP };
+const OLD_SERVER: Machine = Machine { free_gb: 60.0, operations_per_second: 80e9, repacks: &[], ..LAPTOP };
 
 /// What a cell gave.
 struct Ran {
@@ -70,29 +54,21 @@ struct Ran {
     seconds: f64,
 }
 
-impl Machine {
-    fn run(&self, params: f64, quant: &str, size_gb: f64) -> Ran {
-        let copies = if self.repacks_q4 && quant.starts_with("Q4_K") { 1.95 } else { 1.02 };
-        // vocabularies and caches differ between models: some take a little more, some a little less
-        let oddness = 0.97 + 0.06 * (params * 7.0).fract();
-        let memory_gb = (size_gb * copies + 0.05 * params + 0.15) * oddness;
-        let swapped_seconds = (memory_gb - self.free_gb).max(0.0) / self.disk_gb_per_second;
-        let token_seconds = size_gb / self.memory_gb_per_second + swapped_seconds;
-        let prompt_seconds = 2.0 * params * 1e9 / self.operations_per_second;
-        let load_seconds = size_gb / self.disk_gb_per_second;
-        let ttft_seconds = 100.0 * prompt_seconds + token_seconds;
+impl Ran {
+    fn on(machine: &Machine, candidate: &Candidate) -> Self {
+        let pace = machine.pace(candidate);
+        let (ttft_seconds, token_seconds) = (pace.ttft_seconds(), pace.token_seconds);
         let chat_seconds = (6.0 * ttft_seconds + 508.0 * token_seconds).min(GIVEN_UP_SECONDS);
-        let long_seconds = (4096.0 * prompt_seconds + 8.0 * swapped_seconds).min(61.0);
-        let (loaded, seconds) = if load_seconds > LOAD_TIMEOUT_SECONDS {
+        let long_seconds = (4096.0 * pace.prompt_token_seconds + 8.0 * pace.swapped_seconds).min(61.0);
+        let (loaded, seconds) = if pace.load_seconds > LOAD_TIMEOUT_SECONDS {
             (Loaded::TooLarge("not loaded within 300 s".into()), LOAD_TIMEOUT_SECONDS)
         } else {
-            (Loaded::Yes, load_seconds + chat_seconds + long_seconds)
+            (Loaded::Yes, pace.load_seconds + chat_seconds + long_seconds)
         };
-        Ran { loaded, ttft_seconds, tokens_per_second: 1.0 / token_seconds, memory_gb, seconds }
+        let (tokens_per_second, memory_gb) = (1.0 / token_seconds, pace.memory_gb());
+        Self { loaded, ttft_seconds, tokens_per_second, memory_gb, seconds }
     }
-}
 
-impl Ran {
     fn seen(&self, candidate: &Candidate) -> Seen {
         let loaded = self.loaded == Loaded::Yes;
         let chat = Interactive {
@@ -121,7 +97,7 @@ fn night(machine: &Machine, enabled: bool) -> Night {
     let settings = Settings { enabled, free_bytes: Some(rounded(machine.free_gb * 1e9)), ..Settings::default() };
     let mut termination = Termination::new(settings);
     let mut night = Night { outcomes: Vec::new(), seconds: 0.0, story: String::new(), skips: Vec::new() };
-    for candidate in cells_in_order() {
+    for candidate in cells_in_order(&SIZES) {
         let name = format!("{:<9} {:<6}", candidate.model, candidate.quant);
         if let Some(skip) = termination.decide(&candidate) {
             let _ = writeln!(night.story, "{name} skipped: {}", skip.reason);
@@ -129,8 +105,7 @@ fn night(machine: &Machine, enabled: bool) -> Night {
             night.skips.push(skip);
             continue;
         }
-        let size_gb = float(candidate.size_bytes) / 1e9;
-        let ran = machine.run(float(candidate.n_params.unwrap()) / 1e9, &candidate.quant, size_gb);
+        let ran = Ran::on(machine, &candidate);
         night.seconds += ran.seconds;
         let _ = writeln!(
             night.story,
@@ -141,21 +116,6 @@ fn night(machine: &Machine, enabled: bool) -> Night {
         termination.learn(ran.seen(&candidate));
     }
     night
-}
-
-fn cells_in_order() -> Vec<Candidate> {
-    let of = |(model, params): (&str, f64), (quant, bits): (&str, f64)| Candidate {
-        model: model.into(),
-        quant: quant.into(),
-        size_bytes: rounded(params * 1e9 * bits / 8.0),
-        n_params: Some(rounded(params * 1e9)),
-        n_active_params: Some(rounded(params * 1e9)),
-        need_bytes: None,
-    };
-    let mut cells: Vec<Candidate> =
-        SIZES.into_iter().flat_map(|size| QUANTS.into_iter().map(move |quant| of(size, quant))).collect();
-    order(&mut cells, |cell| (Level::of(&cell.quant), cell.size_bytes));
-    cells
 }
 
 /// The outcome that the lab would have kept.
@@ -185,16 +145,6 @@ fn skipped(candidate: &Candidate, skip: &Skip) -> Outcome {
     outcome.cell = cell(&candidate.model, &candidate.quant, candidate.size_bytes);
     (outcome.reason, outcome.decision) = (Some(skip.reason.clone()), Some(skip.clone()));
     outcome
-}
-
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive
-fn rounded(value: f64) -> u64 {
-    value.round() as u64
-}
-
-#[allow(clippy::cast_precision_loss)] // far below 2^53
-fn float(value: u64) -> f64 {
-    value as f64
 }
 
 /// What the report recommends: the mark of every cell, and the one to start with.
@@ -251,13 +201,4 @@ fn a_night_on_a_server_with_more_memory_than_speed_stops_at_what_is_too_slow_and
     insta::assert_snapshot!(told);
     assert!(share <= 0.6, "{share}");
     assert_eq!(rules, [Rule::SmallerWasTooSlow, Rule::LowerQuantsFailed]);
-}
-
-#[test]
-fn the_night_runs_the_levels_in_order_and_small_models_first() {
-    let cells = cells_in_order();
-    let first: Vec<&str> = cells.iter().step_by(6).map(|cell| cell.quant.as_str()).collect();
-    assert_eq!(first, ["Q4_K_M", "Q5_K_M", "Q6_K", "Q3_K_M", "Q2_K", "Q8_0"]);
-    let sizes = ["chat-0.5b", "chat-1.5b", "chat-3b", "chat-7b", "chat-13b", "chat-32b"];
-    assert!(cells.chunks(6).all(|level| level.iter().map(|cell| cell.model.as_str()).eq(sizes)));
 }

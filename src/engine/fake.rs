@@ -1,7 +1,7 @@
 //! A scripted engine: it says what its script says, as fast as the script says, and breaks where the script says.
 //!
-//! Over a [`ManualClock`] its timings are exact, for the tests of the profiles; without one it really sleeps, for the tests
-//! of the worker and the lab. Left out on purpose: any model of a language. A text is tokenized byte by byte.
+//! Over a [`ManualClock`] its timings are exact, for the tests of the profiles and of whole runs ([`Script::virtual_time`]);
+//! without one it really sleeps, for the tests of the worker and the lab. Left out on purpose: any model of a language. A text is tokenized byte by byte.
 
 mod misbehave;
 mod model;
@@ -55,6 +55,10 @@ pub struct Script {
     pub logit_rows: Vec<Vec<f32>>,
     /// Files with scripts of their own, by their names; all other files have this one.
     pub others: Vec<(String, Script)>,
+    /// In a worker: delays pass on a clock of the worker's own, which the profiles read, too. Nobody waits for them, and all
+    /// measured times are exact. What the worker and its parent do by the real time (signs of life, timeouts) is not
+    /// changed. Means nothing in a script of [`Self::others`].
+    pub virtual_time: bool,
 }
 
 /// What comes out of one [`super::Session::sample`].
@@ -180,6 +184,7 @@ impl Default for Script {
             misbehaviours: Vec::new(),
             logit_rows: Vec::new(),
             others: Vec::new(),
+            virtual_time: false,
         }
     }
 }

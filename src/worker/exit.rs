@@ -123,7 +123,8 @@ impl Ending {
 /// memory and a graph that is laid out anew are not meant: ggml goes on without them.
 #[must_use]
 pub fn tells_of_memory(line: &str) -> bool {
-    const SIGNS: [&str; 11] = [
+    const SIGNS: [&str; 12] = [
+        " of memory: weights", // a worker that counts what it needs before it loads
         "failed to allocate",
         "unable to allocate",
         "cannot allocate memory",
@@ -165,6 +166,7 @@ mod tests {
             "ggml_aligned_malloc: insufficient memory (attempted to allocate  19.73 MB)",
             "llama_model_load: error loading model: unable to allocate CPU_REPACK buffer",
             "Cannot allocate memory (os error 12)",
+            "it needs 44.09 GB of memory: weights 42.38 GB, KV cache 1.53 GB; 27.00 GB are allowed",
         ] {
             assert!(tells_of_memory(line), "{line}");
         }

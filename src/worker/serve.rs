@@ -22,7 +22,7 @@ use crate::engine::{AbortHandle, Engine, EngineError, LoadProgress, Model, Model
 use crate::engine::{need, quantize};
 use crate::exit_code::{Exit, UsageError};
 use crate::probe::context_limit::{self, sweep::Surroundings};
-use crate::profiles::clock::Monotonic;
+use crate::profiles::clock::{Clock, ManualClock, Monotonic};
 use crate::profiles::{self, Rig};
 
 /// How often the engine is looked at for a sign of life.
@@ -80,7 +80,7 @@ fn quantize(quantizing: &Quantizing, output: &Output) -> Exit {
 /// Counts what models would need.
 fn count(counting: &Counting, output: &Output) -> Exit {
     let result = caught(|| {
-        let engine = engine(&counting.engine).map_err(|error| error.to_string())?;
+        let Started { engine, .. } = start(&counting.engine).map_err(|error| error.to_string())?;
         output.send(&Event::Engine { info: engine.describe() });
         for (task, lists) in counting.models.iter().enumerate() {
             output.send(&Event::Counted { task, need: need::largest(&*engine, lists) });
@@ -92,14 +92,13 @@ fn count(counting: &Counting, output: &Output) -> Exit {
 
 /// Finds the limit of a model's context.
 fn sweep(sweeping: &Sweeping, output: &Output, abort: &AbortHandle) -> Exit {
-    let clock = Monotonic::start();
     let result = caught(|| {
-        let engine = engine(&sweeping.engine).map_err(|error| error.to_string())?;
+        let Started { engine, clock } = start(&sweeping.engine).map_err(|error| error.to_string())?;
         output.send(&Event::Engine { info: engine.describe() });
         let around = Surroundings {
             engine: &*engine,
             is_accounted: sweeping.engine == EngineChoice::Llama,
-            clock: &clock,
+            clock: &*clock,
             abort: abort.clone(),
             loading: &|| load_progress(output, abort),
             loaded: &|model, seconds| {
@@ -205,20 +204,21 @@ struct Worker {
 
 impl Worker {
     fn run(&self) -> Exit {
-        match caught(|| self.start()).and_then(|engine| engine.map_err(|e| e.to_string())) {
-            Ok(engine) => self.run_on(&*engine),
+        match caught(|| self.start()).and_then(|started| started.map_err(|e| e.to_string())) {
+            Ok(started) => self.run_on(&started),
             Err(reason) => self.load_failed(reason),
         }
     }
 
     /// The engine, and what it is.
-    fn start(&self) -> Result<Box<dyn Engine>, EngineError> {
-        let engine = engine(&self.job.engine)?;
-        self.output.send(&Event::Engine { info: engine.describe() });
-        Ok(engine)
+    fn start(&self) -> Result<Started, EngineError> {
+        let started = start(&self.job.engine)?;
+        self.output.send(&Event::Engine { info: started.engine.describe() });
+        Ok(started)
     }
 
-    fn run_on(&self, engine: &dyn Engine) -> Exit {
+    fn run_on(&self, started: &Started) -> Exit {
+        let (engine, clock) = (&*started.engine, &*started.clock);
         let Some(params) = &self.job.model else {
             self.output.send(&Event::Done);
             return Exit::Success;
@@ -226,19 +226,19 @@ impl Worker {
         if let Some(reason) = self.job.memory_cap_bytes.and_then(|bytes| self.limit_memory(engine, params, bytes)) {
             return self.load_failed(reason);
         }
-        let started = Instant::now();
+        let begun = clock.now();
         let model = match caught(|| engine.load(params, load_progress(&self.output, &self.abort))) {
             Ok(Ok(model)) => model,
             Ok(Err(error)) => return self.load_failed(error.to_string()),
             Err(panic) => return self.load_failed(panic),
         };
-        let seconds = started.elapsed().as_secs_f64();
+        let seconds = clock.now().saturating_sub(begun).as_secs_f64();
         self.output.send(&Event::Loaded { model: Box::new(model.info().clone()), seconds });
         for (task, job) in self.job.tasks.iter().enumerate() {
             if self.abort.is_raised() {
                 break;
             }
-            self.run_task(task, job, engine, params, &*model);
+            self.run_task(task, job, started, params, &*model);
         }
         self.output.send(&Event::Done);
         Exit::Success
@@ -257,18 +257,18 @@ impl Worker {
         Exit::Nothing
     }
 
-    fn run_task(&self, task: usize, job: &profiles::Job, engine: &dyn Engine, loaded: &ModelParams, model: &dyn Model) {
+    fn run_task(&self, task: usize, job: &profiles::Job, started: &Started, loaded: &ModelParams, model: &dyn Model) {
+        let (engine, clock) = (&*started.engine, &*started.clock);
         self.output.send(&Event::TaskStarted { task, profile: job.name() });
         self.abort.reset_tokens();
-        let started = Instant::now();
-        let clock = Monotonic::start();
+        let begun = clock.now();
         let mut progress = |progress| self.output.send(&Event::Progress { task, progress });
         let mut keep = |samples| self.output.send(&Event::Partial { task, samples: Box::new(samples) });
         let mut rig = Rig {
             engine,
             loaded,
             model,
-            clock: &clock,
+            clock,
             abort: self.abort.clone(),
             progress: &mut progress,
             keep: &mut keep,
@@ -277,7 +277,7 @@ impl Worker {
         };
         let result = caught(|| job.run(&mut rig)).and_then(|result| result.map_err(|error| error.to_string()));
         let memory = rig.memory.take();
-        let seconds = started.elapsed().as_secs_f64();
+        let seconds = clock.now().saturating_sub(begun).as_secs_f64();
         self.output.send(&match result {
             Ok(samples) => Event::TaskDone { task, seconds, samples: Box::new(samples), memory },
             Err(reason) => Event::TaskFailed { task, reason: one_line(reason) },
@@ -300,11 +300,23 @@ fn load_progress(output: &Output, abort: &AbortHandle) -> LoadProgress {
     })
 }
 
-fn engine(choice: &EngineChoice) -> Result<Box<dyn Engine>, EngineError> {
-    match choice {
-        EngineChoice::Llama => Ok(Box::new(LlamaEngine::new()?)),
-        EngineChoice::Fake(script) => Ok(Box::new(FakeEngine::new(script.clone()))),
-    }
+/// An engine, and the clock that its work is measured by for as long as the worker lives.
+struct Started {
+    engine: Box<dyn Engine>,
+    clock: Box<dyn Clock>,
+}
+
+fn start(choice: &EngineChoice) -> Result<Started, EngineError> {
+    let clock = Box::new(Monotonic::start());
+    Ok(match choice {
+        EngineChoice::Llama => Started { engine: Box::new(LlamaEngine::new()?), clock },
+        EngineChoice::Fake(script) if script.virtual_time => {
+            let clock = ManualClock::default();
+            let engine = FakeEngine::with_clock(script.clone(), clock.clone());
+            Started { engine: Box::new(engine), clock: Box::new(clock) }
+        }
+        EngineChoice::Fake(script) => Started { engine: Box::new(FakeEngine::new(script.clone())), clock },
+    })
 }
 
 /// Runs it; a panic becomes its message (where it happened is in the log, from the standard hook).
