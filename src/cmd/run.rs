@@ -11,10 +11,12 @@ use tokio::sync::watch;
 
 use super::interrupt;
 
-use crate::engine::{EngineInfo, Sampling};
+use crate::engine::{EngineInfo, MemoryBreakdown, Sampling};
 use crate::exit_code::Exit;
+use crate::hub::{Ledger, ledger};
 use crate::lab::assembly::{self, Wanted};
 use crate::lab::cell::Workers;
+use crate::lab::outcome::Status;
 use crate::lab::resume::Earlier;
 use crate::lab::run_file::RunFile;
 use crate::lab::whole::{Came, Whole};
@@ -23,6 +25,8 @@ use crate::machine::Machine;
 use crate::plan::config::Config;
 use crate::plan::matrix::{Limits, Material};
 use crate::report;
+use crate::report::View;
+use crate::report::cell::CellView;
 use crate::report::terminal::{self, Look};
 use crate::worker::protocol::EngineChoice;
 pub use args::Args;
@@ -126,7 +130,10 @@ async fn conclude(came: Came, cancel: &watch::Receiver<bool>) -> anyhow::Result<
     let mut errors = Vec::new();
     let ended = came.ended.map_err(|error| errors.push(error)).unwrap_or_default();
     match came.view {
-        Ok(view) => super::out::print(&terminal::render(&view, Look::of_stdout()))?,
+        Ok(view) => {
+            remember(&view);
+            super::out::print(&terminal::render(&view, Look::of_stdout()))?;
+        }
         Err(error) => errors.push(error),
     }
     for path in &came.written.paths {
@@ -144,6 +151,26 @@ async fn conclude(came: Came, cancel: &watch::Receiver<bool>) -> anyhow::Result<
         _ if ended.measured > 0 => Exit::Success,
         _ => Exit::Nothing,
     })
+}
+
+/// Notes in the ledger which files were measured and what they needed. It is a convenience: a run without it is a run all the
+/// same.
+fn remember(view: &View) {
+    let is_real = |cell: &&CellView| cell.status == Status::Measured && !cell.is_synthetic() && cell.cell.path.exists();
+    for cell in view.cells.iter().filter(is_real) {
+        let tested = ledger::Entry {
+            path: std::path::absolute(&cell.cell.path).unwrap_or_else(|_| cell.cell.path.clone()),
+            size_bytes: cell.cell.size_bytes,
+            model: cell.cell.model.clone(),
+            quant: cell.cell.quant.clone(),
+            ..ledger::Entry::default()
+        };
+        let need = cell.memory.as_ref().map(MemoryBreakdown::total_bytes);
+        let recorded = Ledger::open().and_then(|ledger| ledger.record_test(&tested, need, jiff::Timestamp::now()));
+        if let Err(error) = recorded {
+            return crate::say!("sweetspot: when models were tested is not remembered: {error:#}");
+        }
+    }
 }
 
 /// Makes a folder of this name, or of this name with a number where runs began within the same second.
