@@ -74,7 +74,9 @@ impl Night {
     /// Model, quantization, mark and reason of every cell.
     fn recommended(&self) -> Vec<[&str; 4]> {
         let all = self.report["recommendations"]["interactive"].as_array().unwrap();
-        all.iter().map(|one| ["model", "quantization", "mark", "reason"].map(|key| one[key].as_str().unwrap())).collect()
+        all.iter()
+            .map(|one| ["model", "quantization", "mark", "reason"].map(|key| one[key].as_str().unwrap()))
+            .collect()
     }
 
     fn was_measured(&self, model: &str, quant: &str) -> bool {
