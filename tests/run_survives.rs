@@ -39,14 +39,14 @@ impl Running {
         quantize::silence_llama_cpp();
         let program = Program::new();
         program.write("long.toml", LONG);
-        let large = synthetic(program.folder.path(), "mamba-130m", Quant::Q8_0);
-        let small = synthetic(program.folder.path(), "tiny", Quant::Q4_0);
+        let large = synthetic(program.folder.path(), "mamba-130m", Quant::Q4_0);
+        let small = synthetic(program.folder.path(), "tiny", Quant::Q8_0);
         let mut command = program.command();
         command.args(["run", "--config", "long.toml", "--out", "out", "-t", "1"]);
         command.args(["--profiles", "interactive"]).args([large, small]);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let running = Self { program, child };
-        let log = running.program.path("out/logs/mamba-130m_Q8_0.log");
+        let log = running.program.path("out/logs/mamba-130m_Q4_0.log");
         wait_for("the first model's context", || {
             fs::read_to_string(&log).is_ok_and(|text| text.contains("compute buffer size"))
         });
@@ -105,7 +105,7 @@ fn a_worker_that_is_killed_or_crashes_is_a_failed_outcome_and_the_next_model_fol
             }
         }
         let killed = Instant::now();
-        let next = running.program.path("out/logs/tiny_Q4_0.log");
+        let next = running.program.path("out/logs/tiny_Q8_0.log");
         wait_for("the next worker", || next.exists());
         assert!(killed.elapsed() < Duration::from_secs(3), "the next model began {:?} later", killed.elapsed());
         let (program, ran) = running.end();

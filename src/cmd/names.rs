@@ -24,8 +24,8 @@ pub(super) fn file(model: &Path) -> anyhow::Result<PathBuf> {
     }
     let names = Names { catalog: Catalog::built_in(), quants: &[], usual: &USUAL };
     let text = model.to_string_lossy();
-    let named = names.find(&text)?;
-    let wish = named.first().ok_or_else(|| UsageError::new(format!("{text}: stands for no model")))?;
+    let found = names.find(&text)?;
+    let wish = found.first().ok_or_else(|| UsageError::new(format!("{text}: stands for no model")))?;
     let hub = Hub::from_env(false).map_err(fetch::report)?;
     fetch::bring(&hub, &wish.wish, &AtomicBool::new(false)).map_err(fetch::report)
 }

@@ -72,7 +72,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("tokio cannot start")?;
     runtime.block_on(async {
         let start = Start { args, earlier, config, material, limits, machine, engine, workers };
-        start.run(entries, interrupt::watch()).await
+        Box::pin(start.run(entries, interrupt::watch())).await
     })
 }
 

@@ -90,15 +90,15 @@ fn candidates(wanted: &Wanted<'_>) -> anyhow::Result<Vec<(Found, Source)>> {
         return Ok(found.into_iter().map(|one| (one.found.clone(), Source::Synthesize(Box::new(one)))).collect());
     }
     let mut candidates = Vec::new();
-    let (local, named): (Vec<PathBuf>, Vec<PathBuf>) = wanted.models.iter().cloned().partition(|model| is_local(model));
-    if !local.is_empty() || named.is_empty() {
+    let (local, remote): (Vec<PathBuf>, Vec<PathBuf>) = wanted.models.iter().cloned().partition(|model| is_local(model));
+    if !local.is_empty() || remote.is_empty() {
         let source = |request: Option<quants::Request>| request.map_or(Source::File, |r| Source::Quantize(Box::new(r)));
         let found = ladder::find(&local, wanted.quants)?;
         candidates.extend(found.into_iter().map(|one| (one.found, source(one.request))));
     }
-    for text in named {
-        for named in names.find(&text.to_string_lossy())? {
-            let candidate = fetching::candidate(&named, hub()?)?;
+    for text in remote {
+        for model in names.find(&text.to_string_lossy())? {
+            let candidate = fetching::candidate(&model, hub()?)?;
             let is_new = !candidates.iter().any(|(found, _): &(Found, Source)| found.cell.is(&candidate.0.cell));
             candidates.extend(is_new.then_some(candidate));
         }
@@ -177,7 +177,7 @@ fn measured_rates(machine: &Machine, threads: u32) -> Rates {
 fn demands(entry: &Entry) -> Vec<Vec<OwnedDemand>> {
     let mut model = entry.planned.model.clone();
     if let Some(stub) = entry.source.stub() {
-        model.path = stub.to_owned();
+        stub.clone_into(&mut model.path);
     }
     let of_job = |job: &Job| job.demands(&model).iter().map(OwnedDemand::from).collect();
     entry.planned.jobs.iter().map(of_job).collect()

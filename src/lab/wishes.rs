@@ -60,10 +60,10 @@ impl Names<'_> {
         let wanted = if self.quants.is_empty() { self.usual } else { self.quants };
         let found: Vec<_> = wanted.iter().copied().filter(|quant| model.quants.contains(quant)).map(named).collect();
         if found.is_empty() {
-            let names: Vec<_> = model.quants.iter().map(|q| q.name()).collect();
+            let there: Vec<_> = model.quants.iter().map(|q| q.name()).collect();
             return Err(UsageError::new(format!(
                 "{text}: none of these quantizations; there are: {}",
-                names.join(", ")
+                there.join(", ")
             )));
         }
         Ok(found)

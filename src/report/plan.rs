@@ -1,5 +1,7 @@
 //! `--dry-run`: what a run would do, as a table that somebody reads who has never run one.
 
+use std::fmt::Write;
+
 use comfy_table::{Cell as TableCell, CellAlignment, ContentArrangement, Table, presets};
 
 use super::terminal::{Look, fold};
@@ -21,12 +23,12 @@ pub fn render(entries: &[Entry], termination: &Termination, limits: &Limits, loo
     let mut text = format!("{}\n", table(&rows, look));
     for row in &rows {
         for (what, line) in row.reasons() {
-            text.push_str(&format!("{}\n", fold(&format!("{} {what}: {line}", row.name()), look.width, "    ")));
+            let _ = writeln!(text, "{}", fold(&format!("{} {what}: {line}", row.name()), look.width, "    "));
         }
     }
     text.push('\n');
     for line in summary(entries, &rows, limits) {
-        text.push_str(&format!("{}\n", fold(&line, look.width, "  ")));
+        let _ = writeln!(text, "{}", fold(&line, look.width, "  "));
     }
     text
 }
