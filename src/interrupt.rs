@@ -64,6 +64,13 @@ pub fn flag(answer: &'static str) -> std::io::Result<Arc<AtomicBool>> {
     Ok(flag)
 }
 
+/// Returns when somebody wants the run to end; never when nobody is there any more to want it.
+pub async fn stopped(cancel: &mut watch::Receiver<bool>) {
+    if cancel.wait_for(|cancelled| *cancelled).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
 /// What asks a program to end: listened to from the moment that this is made, so that nothing gets lost before the first wait.
 #[cfg(unix)]
 struct Requests(Option<[tokio::signal::unix::Signal; 3]>);

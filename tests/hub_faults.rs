@@ -292,7 +292,7 @@ fn a_listing_that_is_not_the_hubs_or_would_write_elsewhere_is_refused() {
 #[test]
 fn a_hub_that_is_not_there_is_said_at_once_with_what_to_do() {
     let rig = Rig::new(one(), Faults::default());
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = "127.0.0.1:1"; // where nobody listens
     for endpoint in [format!("http://{nobody}"), "http://no-such-host.invalid".to_owned()] {
         let mut settings = Settings { endpoint: endpoint.clone(), ..rig.settings() };
         (settings.patience.first_wait, settings.patience.longest_wait) =

@@ -258,7 +258,8 @@ fn a_folder_that_may_only_be_read_is_one_clear_error_and_stays_as_it_is() {
     let before = fs::read(&path).unwrap();
     mounted.remount("ro");
     let ran = program.sweetspot(&["run", "--resume", "disk/out"]);
-    assert!(ran.error(1).contains("disk/out/run.lock: cannot be written: Read-only file system"), "{ran:#?}");
+    assert_eq!(ran.code, Some(1), "{ran:#?}");
+    assert!(ran.stderr.contains("disk/out/run.lock: cannot be written: Read-only file system"), "{ran:#?}");
     let mut command = program.command();
     command.args(["run", "--config", "quick.toml", "--out", "disk/other"]).args(&models);
     let ran = Ran::of(&command.output().unwrap());

@@ -16,7 +16,7 @@ use crate::exit_code::Exit;
 use crate::hub::{Ledger, ledger};
 use crate::lab::assembly::{self, Wanted};
 use crate::lab::cell::Workers;
-use crate::lab::outcome::Status;
+use crate::lab::outcome::{Cell, Status};
 use crate::lab::resume::Earlier;
 use crate::lab::run_file::RunFile;
 use crate::lab::whole::{Came, Whole};
@@ -92,11 +92,18 @@ impl Start {
     async fn run(self, mut entries: Vec<Entry>, mut cancel: watch::Receiver<bool>) -> anyhow::Result<Exit> {
         assembly::count_needs(&mut entries, &self.workers.engine, &mut cancel).await?;
         let mut session = Session::new(&self.config, &self.limits, &self.workers);
-        session.expects_roughly = assembly::expect(&mut entries, &self.machine, &self.limits, self.args.dry_run);
+        let (machine, limits) = (&self.machine, &self.limits);
+        let rates = assembly::measured_rates(&entries, machine, limits, self.args.dry_run, &mut cancel).await;
+        session.expects_roughly = rates.is_none();
+        assembly::expect(&mut entries, rates);
         if self.args.dry_run {
             let look = Look::of_stdout();
             super::out::print(&report::plan::render(&entries, &session.termination, &self.limits, look))?;
             return Ok(Exit::Success);
+        }
+        if entries.len() > 1 {
+            let plan = report::plan::render(&entries, &session.termination, &self.limits, Look::of_stderr());
+            crate::say!("{}", plan.trim_end());
         }
         let run_file = self.run_file(&entries)?;
         if let Some(earlier) = &self.earlier {
@@ -108,8 +115,10 @@ impl Start {
             (None, None) => new_folder(&self.config.output.folder, &run_file.folder_name())?,
         };
         let formats = self.config.output.formats.clone();
+        let before: Vec<Cell> =
+            self.earlier.iter().flat_map(Earlier::finished).map(|outcome| outcome.cell.clone()).collect();
         let whole = Whole { folder, run_file, entries, session, earlier: self.earlier.clone(), formats };
-        conclude(whole.run(cancel.clone()).await?, &cancel).await
+        conclude(whole.run(cancel.clone()).await?, &before, &cancel).await
     }
 
     fn run_file(&self, entries: &[Entry]) -> anyhow::Result<RunFile> {
@@ -125,13 +134,14 @@ impl Start {
     }
 }
 
-/// Shows what came of it. All that went wrong is told; the first decides how the program ends.
-async fn conclude(came: Came, cancel: &watch::Receiver<bool>) -> anyhow::Result<Exit> {
+/// Shows what came of it; `before` are the cells that had ended earlier. All that went wrong is told; the first decides how the
+/// program ends.
+async fn conclude(came: Came, before: &[Cell], cancel: &watch::Receiver<bool>) -> anyhow::Result<Exit> {
     let mut errors = Vec::new();
     let ended = came.ended.map_err(|error| errors.push(error)).unwrap_or_default();
     match came.view {
         Ok(view) => {
-            remember(&view);
+            remember(&view, before);
             super::out::print(&terminal::render(&view, Look::of_stdout()))?;
         }
         Err(error) => errors.push(error),
@@ -153,11 +163,12 @@ async fn conclude(came: Came, cancel: &watch::Receiver<bool>) -> anyhow::Result<
     })
 }
 
-/// Notes in the ledger which files were measured and what they needed. It is a convenience: a run without it is a run all the
+/// Notes in the ledger which files were measured now and what they needed. It is a convenience: a run without it is a run all the
 /// same.
-fn remember(view: &View) {
+fn remember(view: &View, before: &[Cell]) {
     let is_real = |cell: &&CellView| cell.status == Status::Measured && !cell.is_synthetic() && cell.cell.path.exists();
-    for cell in view.cells.iter().filter(is_real) {
+    let is_new = |cell: &&CellView| !before.iter().any(|other| other.is(&cell.cell));
+    for cell in view.cells.iter().filter(is_real).filter(is_new) {
         let tested = ledger::Entry {
             path: std::path::absolute(&cell.cell.path).unwrap_or_else(|_| cell.cell.path.clone()),
             size_bytes: cell.cell.size_bytes,

@@ -21,10 +21,17 @@ const PIECE_BYTES: usize = 256 * 1024;
 const PIECES: usize = 8;
 
 /// The hub's client.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Client {
     api: Api,
     patience: Patience,
+}
+
+// the API holds the token, which is nobody's to print
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("patience", &self.patience).finish_non_exhaustive()
+    }
 }
 
 /// Why there is no answer, or no further byte of it.

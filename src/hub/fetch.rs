@@ -89,7 +89,7 @@ fn fetched(
 pub(super) fn missing_bytes(hub: &Hub, remote: &Remote) -> u64 {
     let folder = RepoFolder::new(&hub.settings.cache, &remote.repository);
     let here = |file: &RemoteFile| length(&folder.blob(file)).max(length(&folder.partial(file))).min(file.size_bytes);
-    remote.files.iter().map(|file| file.size_bytes - here(file)).sum()
+    remote.files.iter().fold(0, |sum, file| u64::saturating_add(sum, file.size_bytes - here(file)))
 }
 
 /// Whether the disk has room for what is missing and for what it has to keep free.

@@ -114,7 +114,11 @@ pub(super) fn choose(wish: &Wish, models: Vec<Remote>) -> Result<Remote, HubErro
     }
     let quant_at = |quant: &str| models.iter().position(|m| m.quant.eq_ignore_ascii_case(quant));
     let chosen = match (&wish.file, &wish.quant) {
-        (Some(file), _) => models.iter().position(|m| m.files.iter().any(|f| f.name == *file)),
+        // a name that was written from knowledge may be out of date: then the quantization says which one is meant
+        (Some(file), quant) => {
+            let named = models.iter().position(|m| m.files.iter().any(|f| f.name == *file));
+            named.or_else(|| quant.as_ref().and_then(|quant| quant_at(quant)))
+        }
         // Unsloth's dynamic quantizations are asked for without their mark, too
         (None, Some(quant)) => quant_at(quant).or_else(|| quant_at(&format!("UD-{quant}"))),
         (None, None) => USUAL.iter().find_map(|quant| quant_at(quant)).or(Some(0)),

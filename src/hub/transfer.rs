@@ -189,7 +189,7 @@ impl<'a> Partial<'a> {
         let (what, size) = (self.job.asking.what.clone(), self.job.file.size_bytes);
         if answer.content_type.to_ascii_lowercase().starts_with("text/html") {
             let reason = "it is a web page: something between here and the hub answers in its place".to_owned();
-            return Err(HubError::NotGguf { what, reason });
+            return Err(HubError::Answer { what, reason }); // what came before stays: it is no page
         }
         let found_bytes = if answer.status == 206 {
             let given = answer.content_range.as_deref().unwrap_or_default();

@@ -4,7 +4,7 @@
 use std::cell::LazyCell;
 use std::path::{Path, PathBuf};
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::run_file;
 use super::source::Source;
@@ -16,6 +16,7 @@ use crate::engine::need::OwnedDemand;
 use crate::engine::quantize::Quant;
 use crate::exit_code::UsageError;
 use crate::hub::Hub;
+use crate::interrupt::stopped;
 use crate::machine::Machine;
 use crate::plan::catalog::Catalog;
 use crate::plan::config::{Config, Weights};
@@ -60,7 +61,13 @@ pub struct Wanted<'a> {
 /// # Errors
 /// A [`crate::exit_code::UsageError`] for names that stand for nothing.
 pub fn assemble(wanted: &Wanted<'_>) -> anyhow::Result<Vec<Entry>> {
-    let mut candidates = candidates(wanted)?;
+    let mut candidates: Vec<(Found, Source)> = Vec::new();
+    for (found, source) in self::candidates(wanted)? {
+        // two names may stand for one file, as two models of one shape do
+        if !candidates.iter().any(|(other, _)| other.cell.is(&found.cell)) {
+            candidates.push((found, source));
+        }
+    }
     order::order(&mut candidates, |(found, _)| (Level::of(&found.cell.quant), found.cell.size_bytes));
     let (found, sources): (Vec<Found>, Vec<Source>) = candidates.into_iter().unzip();
     let facts: Vec<_> = found.iter().map(|f| (f.n_params, f.n_active_params, f.n_ctx_train)).collect();
@@ -90,7 +97,8 @@ fn candidates(wanted: &Wanted<'_>) -> anyhow::Result<Vec<(Found, Source)>> {
         return Ok(found.into_iter().map(|one| (one.found.clone(), Source::Synthesize(Box::new(one)))).collect());
     }
     let mut candidates = Vec::new();
-    let (local, remote): (Vec<PathBuf>, Vec<PathBuf>) = wanted.models.iter().cloned().partition(|model| is_local(model));
+    let (local, remote): (Vec<PathBuf>, Vec<PathBuf>) =
+        wanted.models.iter().cloned().partition(|model| is_local(model));
     if !local.is_empty() || remote.is_empty() {
         let source = |request: Option<quants::Request>| request.map_or(Source::File, |r| Source::Quantize(Box::new(r)));
         let found = ladder::find(&local, wanted.quants)?;
@@ -98,9 +106,7 @@ fn candidates(wanted: &Wanted<'_>) -> anyhow::Result<Vec<(Found, Source)>> {
     }
     for text in remote {
         for model in names.find(&text.to_string_lossy())? {
-            let candidate = fetching::candidate(&model, hub()?)?;
-            let is_new = !candidates.iter().any(|(found, _): &(Found, Source)| found.cell.is(&candidate.0.cell));
-            candidates.extend(is_new.then_some(candidate));
+            candidates.push(fetching::candidate(&model, hub()?)?);
         }
     }
     Ok(candidates)
@@ -141,17 +147,43 @@ pub async fn count_needs(
     Ok(())
 }
 
-/// Foretells how long each cell takes. How fast the machine is, is measured where that is worth it (it takes two to four
-/// seconds): where the plan is shown, or is large. Returns whether the times only compare cells with one another.
-pub fn expect(entries: &mut [Entry], machine: &Machine, limits: &Limits, is_shown: bool) -> bool {
-    let bytes: u64 = entries.iter().map(|entry| entry.planned.cell.size_bytes).sum();
-    let is_measured = is_shown || bytes >= WORTH_MEASURING_BYTES;
-    let rates = if is_measured { measured_rates(machine, limits.threads) } else { ROUGH };
+/// How fast this machine is, where that is worth measuring (it takes two to four seconds): where the plan is shown, or is large.
+/// None where it is not, or somebody stops the run meanwhile.
+pub async fn measured_rates(
+    entries: &[Entry],
+    machine: &Machine,
+    limits: &Limits,
+    is_shown: bool,
+    cancel: &mut watch::Receiver<bool>,
+) -> Option<Rates> {
+    let bytes = entries.iter().fold(0, |sum, entry| u64::saturating_add(sum, entry.planned.cell.size_bytes));
+    if (!is_shown && bytes < WORTH_MEASURING_BYTES) || *cancel.borrow() {
+        return None;
+    }
+    let (sender, measured) = oneshot::channel();
+    let (machine, threads) = (machine.clone(), limits.threads);
+    let measure = move || {
+        let _ = sender.send(Roofline::measure(&machine, threads));
+    };
+    // on a thread of its own, so that this one hears who wants it to stop
+    std::thread::Builder::new().name("roofline".into()).spawn(measure).ok()?;
+    tokio::select! {
+        roofline = measured => roofline.ok().map(|roofline| Rates {
+            memory_bytes_per_second: roofline.bytes_per_second(),
+            operations_per_second: roofline.operations_per_second(),
+            load_bytes_per_second: LOAD_BYTES_PER_SECOND,
+        }),
+        () = stopped(cancel) => None,
+    }
+}
+
+/// Foretells how long each cell takes. Without rates the times only compare cells with one another.
+pub fn expect(entries: &mut [Entry], rates: Option<Rates>) {
+    let rates = rates.unwrap_or(ROUGH);
     for entry in entries.iter_mut().filter(|entry| entry.planned.broken.is_none()) {
         let expected = Expected::of(&learn::candidate(entry), entry.n_ctx_train, &entry.planned.jobs, &rates);
         entry.expected_seconds = Some(expected.seconds()).filter(|seconds| seconds.is_finite());
     }
-    !is_measured
 }
 
 /// Runs over less than this end sooner than it would help to know when.
@@ -163,15 +195,6 @@ const LOAD_BYTES_PER_SECOND: f64 = 1e9;
 /// Some machine: good enough to compare cells with one another.
 const ROUGH: Rates =
     Rates { memory_bytes_per_second: 1e10, operations_per_second: 1e11, load_bytes_per_second: LOAD_BYTES_PER_SECOND };
-
-fn measured_rates(machine: &Machine, threads: u32) -> Rates {
-    let roofline = Roofline::measure(machine, threads);
-    Rates {
-        memory_bytes_per_second: roofline.bytes_per_second(),
-        operations_per_second: roofline.operations_per_second(),
-        load_bytes_per_second: LOAD_BYTES_PER_SECOND,
-    }
-}
 
 /// What its profiles demand; of a model that is not here by its header.
 fn demands(entry: &Entry) -> Vec<Vec<OwnedDemand>> {

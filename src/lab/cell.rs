@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::engine::{MemoryBreakdown, ModelInfo};
+use crate::interrupt::stopped;
 use crate::lab::console::Console;
 use crate::lab::outcome::{Cell, Outcome, ProfileOutcome, Status};
 use crate::lab::stamp::FileStamp;
@@ -98,6 +99,9 @@ pub async fn run(
         if died_on_start && starts.again(&ending, cancel, console).await {
             continue;
         }
+        if died_on_start && *cancel.borrow() {
+            break; // nobody knows whether it would have started
+        }
         match ending {
             Ok(ending) => record.worker_ended(&ending, &names),
             Err(error) => {
@@ -105,7 +109,7 @@ pub async fn run(
                 break;
             }
         }
-        if record.outcome.model.is_none() {
+        if !record.loaded {
             break; // it does not load: no use in trying again
         }
         let before = remaining.len();
@@ -155,7 +159,7 @@ impl<'a> Starts<'a> {
         console.note(&format!("the worker died on start ({reason}); again in {seconds} s ({number} of {all})"));
         tokio::select! {
             () = tokio::time::sleep(wait) => true,
-            _ = cancel.wait_for(|cancelled| *cancelled) => false,
+            () = stopped(cancel) => false,
         }
     }
 }
@@ -169,8 +173,7 @@ pub fn not_begun(planned: &PlannedCell, reason: &str) -> Outcome {
 /// The outcome of a cell that is not worth running, after all that is known.
 #[must_use]
 pub fn not_worth_it(planned: &PlannedCell, decision: Skip) -> Outcome {
-    let reason = format!("{}: {}", decision.rule.words(), decision.reason);
-    let outcome = Record::new(planned).end(Status::Skipped, Some(&reason));
+    let outcome = Record::new(planned).end(Status::Skipped, Some(&decision.reason));
     Outcome { decision: Some(decision), ..outcome }
 }
 
@@ -181,6 +184,8 @@ struct Record {
     /// What profiles had measured so far, where they said so; the profile that a worker dies of keeps it.
     partials: Vec<(ProfileName, Samples)>,
     begun: Instant,
+    /// A worker of this session has loaded the model.
+    loaded: bool,
     /// What it took before it was resumed.
     earlier_seconds: f64,
 }
@@ -210,6 +215,7 @@ impl Record {
             planned: planned.jobs.iter().map(Job::name).collect(),
             partials: Vec::new(),
             begun: Instant::now(),
+            loaded: false,
             earlier_seconds: 0.0,
         }
     }
@@ -293,7 +299,7 @@ impl Record {
             None => {
                 let unheard: Vec<_> = names.iter().copied().filter(|&n| !self.has(n)).collect();
                 // between two profiles: the next one is to blame, the others are tried again
-                let blamed = if self.outcome.model.is_some() { &unheard[..1.min(unheard.len())] } else { &unheard };
+                let blamed = if self.loaded { &unheard[..1.min(unheard.len())] } else { &unheard };
                 self.fail_all(blamed, &reason, Some(ending));
             }
         }
@@ -423,6 +429,7 @@ impl Life<'_> {
     }
 
     fn loaded(&mut self, model: &ModelInfo, seconds: f64) {
+        self.record.loaded = true;
         self.record.outcome.load_seconds.get_or_insert(seconds);
         self.record.outcome.model.get_or_insert_with(|| model.clone());
         self.record.outcome.cell = Cell { synthetic: model.synthetic, ..self.record.outcome.cell.clone() };

@@ -32,13 +32,19 @@ impl Checkpoint {
     pub fn create(folder: &Path, run: &RunFile) -> anyhow::Result<Self> {
         let shown = folder.display();
         let path = folder.join(OUTCOMES);
-        if folder.join(RunFile::NAME).exists() || path.exists() {
-            anyhow::bail!("{shown}: a run is in this folder already; name another with --out");
+        let is_taken = || folder.join(RunFile::NAME).exists() || path.exists();
+        let taken = || anyhow::anyhow!("{shown}: a run is in this folder already; name another with --out");
+        if is_taken() {
+            return Err(taken());
         }
         std::fs::create_dir_all(folder.join("logs"))
             .with_context(|| format!("{shown}: the run's folder cannot be made; name another with --out"))?;
         let lock = lock(folder)?;
-        // `create_new`: of two runs that were given the same folder at once, one is told so
+        if is_taken() {
+            return Err(taken()); // of two runs that were given the same folder at once, one is told so
+        }
+        // first, so that whatever happens from here on the folder is a run's and can be gone on with
+        run.save(folder)?;
         let outcomes = OpenOptions::new()
             .create_new(true)
             .append(true)
@@ -46,7 +52,6 @@ impl Checkpoint {
             .and_then(|file| atomic::sync_folder_of(&path).map(|()| file))
             .with_context(|| format!("{}: cannot be written", path.display()))?;
         atomic::sync_folder_of(folder).with_context(|| format!("{shown}: cannot be written"))?;
-        run.save(folder)?;
         Ok(Self { folder: folder.to_owned(), outcomes, _lock: lock })
     }
 

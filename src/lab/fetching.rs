@@ -13,6 +13,7 @@ use super::source::Source;
 use super::wishes::Named;
 use crate::exit_code::{Interrupted, UsageError};
 use crate::hub::{Hub, HubError, Ledger, Remote, Transfer, ledger};
+use crate::interrupt::stopped;
 use crate::lab::outcome::Cell;
 use crate::plan::matrix::Found;
 
@@ -29,12 +30,13 @@ pub struct Fetching {
 /// A model of the hub as the matrix wants it. Of one that is not here its header is asked for: it says what the model needs.
 ///
 /// # Errors
-/// A [`UsageError`] for a repository, file or quantization that does not exist or is not handed out. A hub that cannot be
-/// reached makes a broken cell, so that the models that are here are measured all the same.
+/// A [`UsageError`] for a quantization that a named repository does not have. A repository that is not there or not handed out,
+/// and a hub that cannot be reached, make a broken cell, so that the other models are measured all the same.
 pub fn candidate(named: &Named, hub: &Hub) -> anyhow::Result<(Found, Source)> {
     let remote = match hub.resolve(&named.wish) {
         Ok(remote) => remote,
-        Err(error) if error.is_usage() => return Err(UsageError::new(error.to_string())),
+        // the person's own words can be put right; those of the catalogue cost their own cell alone
+        Err(error) if error.is_usage() && named.model.is_none() => return Err(UsageError::new(error.to_string())),
         Err(error) => {
             // nobody can be asked: what is here will do
             return Ok(match hub.locate_wish(&named.wish) {
@@ -125,7 +127,7 @@ impl Fetching {
         let fetched = loop {
             tokio::select! {
                 biased;
-                _ = cancel.wait_for(|cancelled| *cancelled), if !stop.load(Ordering::Relaxed) => {
+                () = stopped(&mut cancel), if !stop.load(Ordering::Relaxed) => {
                     stop.store(true, Ordering::Relaxed); // it ends within a second
                 }
                 Some(transfer) = heard.recv() => console.transfer(&transfer),
@@ -134,6 +136,9 @@ impl Fetching {
         };
         match fetched {
             Ok(fetched) => {
+                for name in &fetched.unhashed {
+                    console.note(&format!("{name}: the hub states no SHA-256 of it: its size and header are right"));
+                }
                 self.remember(&fetched.path);
                 Ok((fetched.path, self.remote.size_bytes()))
             }

@@ -40,8 +40,10 @@ pub fn seen(entry: &Entry, outcome: &Outcome, thresholds: &Thresholds) -> Seen {
 /// What went wrong with a cell that has nothing to do with its size; none where it was measured or is too large.
 #[must_use]
 pub fn trouble(seen: &Seen, outcome: &Outcome) -> Option<String> {
-    let is_failed = outcome.status == Status::Failed && !matches!(seen.loaded, Loaded::TooLarge(_));
-    is_failed.then(|| outcome.reason.clone().unwrap_or_else(|| "no reason was given".to_owned()))
+    let wants = |p: &ProfileOutcome| matches!(p.exit, Some(Exit::OutOfMemory | Exit::Timeout));
+    let is_too_large = matches!(seen.loaded, Loaded::TooLarge(_)) || outcome.profiles.iter().any(wants);
+    (outcome.status == Status::Failed && !is_too_large)
+        .then(|| outcome.reason.clone().unwrap_or_else(|| "no reason was given".to_owned()))
 }
 
 fn loaded(outcome: &Outcome) -> Loaded {

@@ -31,11 +31,11 @@ use crate::exit_code::Interrupted;
 use crate::plan::circuit::Circuit;
 use crate::plan::config::{Config, KeepLogs, LoggingConfig, Thresholds};
 use crate::plan::matrix::{Limits, PlannedCell};
-use crate::plan::termination::{Settings, Skip, Termination};
+use crate::plan::termination::{Settings, Skip, Termination, UseCase};
 use cell::Workers;
 use checkpoint::Checkpoint;
 use console::Console;
-use outcome::{Outcome, Status};
+use outcome::{Outcome, ProfileOutcome, Status};
 use source::{Preparing, Source};
 
 /// A planned cell with where its file comes from and what is known of it.
@@ -186,7 +186,8 @@ impl Session<'_> {
         let mut workers = self.workers.clone();
         workers.options.log = checkpoint.folder().join(&log_name);
         workers.options.tail_lines = self.logging.tail_lines;
-        let mut outcome = cell::run(&entry.planned, &workers, &log_name, cut_off, cancel, console).await;
+        let (planned, left_out) = self.worth_it(entry);
+        let mut outcome = cell::run(&planned, &workers, &log_name, cut_off, cancel, console).await;
         let all_measured = || outcome.profiles.iter().all(|profile| profile.status == Status::Measured);
         let is_of_no_use = outcome.status == Status::Measured && !outcome.cut_off && all_measured();
         // a log that cannot be removed is no reason to lose the outcome that names it
@@ -196,7 +197,23 @@ impl Session<'_> {
         {
             outcome.log = None;
         }
+        outcome.profiles.extend(left_out);
         Some(outcome)
+    }
+
+    /// The cell with the profiles that are worth running, and those that are not.
+    fn worth_it(&self, entry: &Entry) -> (PlannedCell, Vec<ProfileOutcome>) {
+        let mut planned = entry.planned.clone();
+        let cases: Vec<_> = planned.jobs.iter().filter_map(|job| UseCase::of(job.name())).collect();
+        let decided = self.termination.profiles_to_run(&learn::candidate(entry), &cases);
+        let mut left_out = Vec::new();
+        planned.jobs.retain(|job| {
+            let of_job = decided.iter().find(|(case, _)| Some(*case) == UseCase::of(job.name()));
+            let Some(skip) = of_job.and_then(|(_, skip)| skip.as_ref()) else { return true };
+            left_out.push(ProfileOutcome::without_samples(job.name(), Status::Skipped, &skip.reason));
+            false
+        });
+        if planned.jobs.is_empty() { (entry.planned.clone(), Vec::new()) } else { (planned, left_out) }
     }
 
     /// Why it is not worth running, if it is not.

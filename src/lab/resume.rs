@@ -30,7 +30,7 @@ impl Earlier {
     /// A [`UsageError`] when it is not the folder of a run, is of another version, or is damaged beyond a cut last line.
     pub fn read(folder: &Path) -> anyhow::Result<Self> {
         let RunFolder { run, outcomes, warnings } =
-            RunFolder::read(folder).map_err(|error| UsageError::new(format!("--resume {error}")))?;
+            RunFolder::read_begun(folder).map_err(|error| UsageError::new(format!("--resume {error}")))?;
         Ok(Self { run, outcomes, warnings })
     }
 

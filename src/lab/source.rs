@@ -49,8 +49,8 @@ impl Source {
         let (path, size_bytes) = match self {
             Self::File => return Ok(()),
             Self::Quantize(request) => {
-                console.set_aside(); // whoever makes it shows how far it is
                 let store = Store::open(&quants::folder::cache()?, None)?;
+                console.set_aside(); // whoever makes it shows how far it is
                 let settings =
                     quants::make::Settings { threads: preparing.threads, program: preparing.program.clone() };
                 let requests = std::slice::from_ref(&**request);
@@ -61,7 +61,7 @@ impl Source {
             }
             Self::Synthesize(synthetic) => {
                 console.waiting("making synthetic weights");
-                synthetic.make()?;
+                synthetic.make_beside(cancel).await?;
                 (planned.cell.path.clone(), planned.cell.size_bytes)
             }
             Self::Fetch(fetching) => fetching.fetch(cancel, console).await?,

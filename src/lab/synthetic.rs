@@ -3,14 +3,16 @@
 use std::path::Path;
 
 use anyhow::Context;
+use tokio::sync::{oneshot, watch};
 
 use super::models;
 use super::wishes::{Named, Names};
 use crate::engine::gguf::Gguf;
 use crate::engine::quantize::Quant;
 use crate::engine::synth::{self, Spec};
-use crate::exit_code::UsageError;
+use crate::exit_code::{Interrupted, UsageError};
 use crate::hub::{Hub, HubError};
+use crate::interrupt::stopped;
 use crate::lab::outcome::Cell;
 use crate::plan::catalog::{self, Shape};
 use crate::plan::matrix::{Found, model_name};
@@ -114,20 +116,31 @@ impl Pattern {
 }
 
 impl Synthetic {
-    /// Writes the file, if it is not in the cache yet.
+    /// Writes the file, if it is not in the cache yet; on a thread of its own, so that this one hears who wants it to stop.
     ///
     /// # Errors
-    /// One line when it cannot be written.
-    pub fn make(&self) -> anyhow::Result<()> {
-        let (cell, path) = (&self.found.cell, &self.found.cell.path);
-        if is_current(path, &self.plan) {
+    /// [`Interrupted`] when somebody does (no half file stays), else one line when it cannot be written.
+    pub async fn make_beside(&self, cancel: &watch::Receiver<bool>) -> anyhow::Result<()> {
+        let path = self.found.cell.path.clone();
+        if is_current(&path, &self.plan) {
             return Ok(());
         }
-        crate::say!("making {} {} with synthetic weights", cell.model, cell.quant);
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
         }
-        Ok(synth::write(&self.plan, path, true, &mut |_| {})?)
+        let (sender, done) = oneshot::channel();
+        let (plan, target) = (self.plan.clone(), path.clone());
+        std::thread::Builder::new().name("synthesize".into()).spawn(move || {
+            let _ = sender.send(synth::write(&plan, &target, true, &mut |_| {}));
+        })?;
+        let mut cancel = cancel.clone();
+        tokio::select! {
+            written = done => Ok(written.context("the thread that writes it died")??),
+            () = stopped(&mut cancel) => {
+                let _ = std::fs::remove_file(synth::partial_path(&path)); // the thread ends with the program
+                Err(Interrupted.into())
+            }
+        }
     }
 }
 

@@ -69,6 +69,8 @@ impl Whole<'_> {
     fn open(&mut self) -> anyhow::Result<Checkpoint> {
         let Some(earlier) = &self.earlier else { return Checkpoint::create(&self.folder, &self.run_file) };
         let checkpoint = Checkpoint::reopen(&self.folder)?;
+        // since it was read, another process may have gone on with it and ended
+        self.session.earlier = Earlier::read(&self.folder)?.outcomes;
         let then = &earlier.run;
         self.run_file.arguments.clone_from(&then.arguments);
         self.run_file.working_folder.clone_from(&then.working_folder);

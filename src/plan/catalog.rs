@@ -143,7 +143,7 @@ impl Catalog {
     /// [`UnknownShape`] with the nearest name, or all of them.
     pub fn shape(&self, name: &str) -> Result<&'static Shape, UnknownShape> {
         let wanted = name.trim().to_lowercase();
-        self.shapes.iter().copied().find(|s| s.name == wanted).ok_or_else(|| {
+        self.shapes.iter().copied().find(|s| s.name.eq_ignore_ascii_case(&wanted)).ok_or_else(|| {
             let names = || self.shapes.iter().map(|s| s.name.as_str());
             let hint = match nearest_names(&wanted, names()).into_iter().next() {
                 Some(nearest) => format!("did you mean {nearest}?"),

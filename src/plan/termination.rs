@@ -180,6 +180,12 @@ impl Termination {
         Self { settings, seen: Vec::new() }
     }
 
+    /// When a cell counts as futile.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// Why a cell is not worth running; none: it is to be run. The first rule that speaks against it says why.
     #[must_use]
     pub fn decide(&self, candidate: &Candidate) -> Option<Skip> {

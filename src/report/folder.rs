@@ -85,6 +85,21 @@ impl RunFolder {
         let outcomes = outcomes(&text, &path, &mut warnings)?;
         Ok(Self { run, outcomes, warnings })
     }
+
+    /// As [`Self::read`]; a run that was killed before its first outcome need not have a file for them.
+    ///
+    /// # Errors
+    /// [`RunFolderError`].
+    pub fn read_begun(folder: &Path) -> Result<Self, RunFolderError> {
+        match Self::read(folder) {
+            Err(RunFolderError::NotARun { file: OUTCOMES, .. }) => {
+                let (path, text) = text(folder, RunFile::NAME)?;
+                let run = parse(&text, RunFile::SCHEMA_VERSION).map_err(|flaw| flaw.at(&path, None))?;
+                Ok(Self { run, outcomes: Vec::new(), warnings: Vec::new() })
+            }
+            read => read,
+        }
+    }
 }
 
 fn text(folder: &Path, file: &'static str) -> Result<(PathBuf, String), RunFolderError> {

@@ -38,13 +38,15 @@ struct Row<'a> {
     number: usize,
     entry: &'a Entry,
     skipped: Option<String>,
+    /// Memory that a model needs in sizes of its file, where it could not be counted.
+    memory_factor: f64,
 }
 
 impl<'a> Row<'a> {
     fn of(place: usize, entry: &'a Entry, termination: &Termination) -> Self {
         let decision = if entry.planned.broken.is_some() { None } else { termination.decide(&learn::candidate(entry)) };
-        let skipped = decision.map(|skip| format!("{}: {}", skip.rule.words(), skip.reason));
-        Self { number: place + 1, entry, skipped }
+        let skipped = decision.map(|skip| skip.reason);
+        Self { number: place + 1, entry, skipped, memory_factor: termination.settings().memory_factor }
     }
 
     fn name(&self) -> String {
@@ -82,7 +84,7 @@ impl<'a> Row<'a> {
         let need = match self.entry.need {
             Some(need) => size(need.total_bytes()),
             None if self.entry.planned.broken.is_some() => EMPTY.to_owned(),
-            None => format!("≈ {}", size(estimated_need(cell.size_bytes))),
+            None => format!("≈ {}", gb(gigabytes(cell.size_bytes) * self.memory_factor)),
         };
         let time = self.entry.expected_seconds.filter(|_| self.runs()).map_or(EMPTY.to_owned(), duration);
         [
@@ -95,12 +97,6 @@ impl<'a> Row<'a> {
             self.verdict(),
         ]
     }
-}
-
-/// The rule where nothing could be counted; the same as [`crate::plan::termination`] uses.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a positive number of bytes; saturates
-fn estimated_need(size_bytes: u64) -> u64 {
-    (crate::stats::float(size_bytes) * crate::plan::termination::Settings::default().memory_factor) as u64
 }
 
 fn table(rows: &[Row<'_>], look: Look) -> String {
@@ -134,7 +130,7 @@ fn summary(entries: &[Entry], rows: &[Row<'_>], limits: &Limits) -> Vec<String> 
         rows.len(),
         if profiles.is_empty() { "nothing".to_owned() } else { profiles.join(", ") },
     )];
-    let fetched: u64 = runs.iter().filter_map(|row| row.entry.source.download_bytes()).sum();
+    let fetched = runs.iter().filter_map(|row| row.entry.source.download_bytes()).fold(0, u64::saturating_add);
     if fetched > 0 {
         lines.push(format!("{} GB would be downloaded.", size(fetched)));
     }
@@ -153,8 +149,11 @@ fn summary(entries: &[Entry], rows: &[Row<'_>], limits: &Limits) -> Vec<String> 
     lines
 }
 
-/// GB with two digits behind the point; small ones with four.
 fn size(bytes: u64) -> String {
-    let gb = gigabytes(bytes);
+    gb(gigabytes(bytes))
+}
+
+/// With two digits behind the point; small ones with four.
+fn gb(gb: f64) -> String {
     if gb < 0.1 { format!("{gb:.4}") } else { format!("{gb:.2}") }
 }

@@ -43,6 +43,14 @@ impl Look {
     }
 }
 
+impl Look {
+    /// What suits stderr, without colours.
+    #[must_use]
+    pub fn of_stderr() -> Self {
+        Self { width: Table::new().width().unwrap_or(WIDTH_WITHOUT_TERMINAL), colour: false }
+    }
+}
+
 struct Column {
     name: &'static str,
     value: fn(&CellView) -> String,

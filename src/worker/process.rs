@@ -23,6 +23,7 @@ use super::lines::Lines;
 use super::log::Log;
 use super::protocol::{self, Event, Order};
 use super::{control, limits};
+use crate::interrupt::stopped;
 
 /// How long the end of a dead worker's pipe is waited for; something that it started may keep it open.
 const DRAIN: Duration = Duration::from_millis(200);
@@ -190,7 +191,7 @@ impl<'a> Watch<'a> {
         on_event: &mut dyn FnMut(&Event),
         log: &Log,
     ) -> Result<Ending, WorkerError> {
-        let mut cancelled = pin!(wanted(cancel));
+        let mut cancelled = pin!(stopped(cancel));
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -327,12 +328,5 @@ impl<'a> Watch<'a> {
             timeout,
             ..self.course.end(status, self.cut, log.tail(self.options.tail_lines))
         }
-    }
-}
-
-/// Returns when the caller wants the worker to stop; never when nobody is there any more to want it.
-async fn wanted(cancel: &mut watch::Receiver<bool>) {
-    if cancel.wait_for(|cancelled| *cancelled).await.is_err() {
-        pending::<()>().await;
     }
 }

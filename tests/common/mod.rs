@@ -49,6 +49,14 @@ impl Program {
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sweetspot"));
         command.current_dir(self.folder.path()).env("SWEETSPOT_CACHE", self.path("cache"));
+        // whatever the person at this machine has set up is not to matter, nor to be touched
+        for name in
+            ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HUB_OFFLINE", "HF_ENDPOINT", "HF_TOKEN", "HF_TOKEN_PATH"]
+        {
+            command.env_remove(name);
+        }
+        command.env("LLAMA_CACHE", self.path("llama.cpp")).env("XDG_CONFIG_HOME", self.path("config"));
+        command.env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
         command.env("SWEETSPOT_DATA", self.path("data")).env("HF_HOME", self.path("huggingface"));
         command
     }

@@ -309,8 +309,8 @@ fn send_file(stream: &mut TcpStream, asked: &Asked, file: &Served, state: &State
         body.truncate(faults.cut_after);
     }
     for piece in body.chunks(4096) {
+        *state.sent.lock().unwrap() += piece.len() as u64; // before: who has them may look at once
         stream.write_all(piece)?;
-        *state.sent.lock().unwrap() += piece.len() as u64;
         std::thread::sleep(faults.slow);
     }
     stream.flush()

@@ -101,7 +101,8 @@ pub(in crate::cmd) fn bring(hub: &Hub, wish: &Wish, stop: &AtomicBool) -> Result
 
 fn say_how(remote: &Remote, fetched: &Fetched) {
     let (came, all) = (bytes(fetched.downloaded_bytes), bytes(remote.size_bytes()));
-    crate::say!("{remote}: {all}, of which {came} came now; size and SHA-256 are as the hub states them");
+    let verified = if fetched.unhashed.is_empty() { "size and SHA-256 are" } else { "its size is" };
+    crate::say!("{remote}: {all}, of which {came} came now; {verified} as the hub states");
     for name in &fetched.unhashed {
         crate::say!("{name}: the hub states no SHA-256 of it: its size is right and its header says that it is whole");
     }
