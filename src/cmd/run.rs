@@ -90,6 +90,8 @@ struct Start {
 
 impl Start {
     async fn run(self, mut entries: Vec<Entry>, mut cancel: watch::Receiver<bool>) -> anyhow::Result<Exit> {
+        let plan_then = self.earlier.iter().flat_map(|earlier| &earlier.run.plan).cloned().collect::<Vec<_>>();
+        entries.iter_mut().for_each(|entry| entry.known_as(&plan_then));
         assembly::count_needs(&mut entries, &self.workers.engine, &mut cancel).await?;
         let mut session = Session::new(&self.config, &self.limits, &self.workers);
         let (machine, limits) = (&self.machine, &self.limits);
@@ -105,8 +107,12 @@ impl Start {
             let plan = report::plan::render(&entries, &session.termination, &self.limits, Look::of_stderr());
             crate::say!("{}", plan.trim_end());
         }
-        let run_file = self.run_file(&entries)?;
+        let mut run_file = self.run_file(&entries)?;
         if let Some(earlier) = &self.earlier {
+            if self.args.is_stored {
+                run_file.arguments.clone_from(&earlier.run.arguments);
+                run_file.working_folder.clone_from(&earlier.run.working_folder);
+            }
             resumed::check(earlier, &run_file, self.args.accept_changes)?;
             session.earlier.clone_from(&earlier.outcomes);
         }

@@ -69,6 +69,12 @@ impl Hub {
         self
     }
 
+    /// The same that asks nobody: for when the network turned out to be away.
+    #[must_use]
+    pub fn without_network(&self) -> Self {
+        Self { settings: Settings { offline: true, ..self.settings.clone() }, ..self.clone() }
+    }
+
     /// What it was made with.
     #[must_use]
     pub fn settings(&self) -> &Settings {

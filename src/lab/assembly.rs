@@ -15,7 +15,7 @@ use super::{Entry, fetching, ladder, learn};
 use crate::engine::need::OwnedDemand;
 use crate::engine::quantize::Quant;
 use crate::exit_code::UsageError;
-use crate::hub::Hub;
+use crate::hub::{Hub, HubError};
 use crate::interrupt::stopped;
 use crate::machine::Machine;
 use crate::plan::catalog::Catalog;
@@ -92,9 +92,7 @@ fn candidates(wanted: &Wanted<'_>) -> anyhow::Result<Vec<(Found, Source)>> {
         Err(error) => Err(UsageError::new(error.to_string())),
     };
     if wanted.weights == Weights::Synthetic {
-        let texts: Vec<_> = wanted.models.iter().map(|m| m.to_string_lossy().into_owned()).collect();
-        let found = synthetic::find(&texts, &names, wanted.seed, &hub)?;
-        return Ok(found.into_iter().map(|one| (one.found.clone(), Source::Synthesize(Box::new(one)))).collect());
+        return synthetic_candidates(wanted, &names, &hub);
     }
     let mut candidates = Vec::new();
     let (local, remote): (Vec<PathBuf>, Vec<PathBuf>) =
@@ -104,9 +102,35 @@ fn candidates(wanted: &Wanted<'_>) -> anyhow::Result<Vec<(Found, Source)>> {
         let found = ladder::find(&local, wanted.quants)?;
         candidates.extend(found.into_iter().map(|one| (one.found, source(one.request))));
     }
+    let mut is_down = false;
     for text in remote {
         for model in names.find(&text.to_string_lossy())? {
-            candidates.push(fetching::candidate(&model, hub()?)?);
+            candidates.push(fetching::candidate(&model, hub()?, &mut is_down));
+        }
+    }
+    Ok(candidates)
+}
+
+/// Each name by itself: a repository whose header does not come is a cell that says so.
+fn synthetic_candidates<'a>(
+    wanted: &Wanted<'_>,
+    names: &Names<'_>,
+    hub: &dyn Fn() -> anyhow::Result<&'a Hub>,
+) -> anyhow::Result<Vec<(Found, Source)>> {
+    let texts: Vec<_> = wanted.models.iter().map(|m| m.to_string_lossy().into_owned()).collect();
+    let each: Vec<&[String]> = if texts.is_empty() { vec![&[]] } else { texts.chunks(1).collect() };
+    let mut candidates = Vec::new();
+    for text in each {
+        match synthetic::find(text, names, wanted.seed, hub) {
+            Ok(found) => {
+                candidates.extend(found.into_iter().map(|one| (one.found.clone(), Source::Synthesize(Box::new(one)))));
+            }
+            Err(error) => {
+                let error = error.downcast::<HubError>()?;
+                for named in names.find(&text.concat())? {
+                    candidates.push((fetching::absent(&named, &error), Source::Absent(named.wish.to_string())));
+                }
+            }
         }
     }
     Ok(candidates)
@@ -214,9 +238,18 @@ impl Entry {
         run_file::PlannedCell {
             cell: self.planned.cell.clone(),
             profiles: self.planned.jobs.iter().map(Job::name).collect(),
-            files: if matches!(self.source, Source::File) { FileStamp::of_model(path) } else { Vec::new() },
+            files: if self.source.is_here() { FileStamp::of_model(path) } else { Vec::new() },
             need: self.need,
             expected_seconds: self.expected_seconds,
+            wish: self.source.wish().map(str::to_owned),
+        }
+    }
+
+    /// A model that does not come now keeps the name that it had when it could be asked about.
+    pub fn known_as(&mut self, earlier: &[run_file::PlannedCell]) {
+        let Source::Absent(wish) = &self.source else { return };
+        if let Some(then) = earlier.iter().find(|then| then.wish.as_ref() == Some(wish)) {
+            self.planned.cell = then.cell.clone();
         }
     }
 }

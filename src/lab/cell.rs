@@ -223,7 +223,8 @@ impl Record {
     /// Keeps what came to its end before the run was stopped.
     fn take_over(&mut self, earlier: &Outcome) {
         for profile in &earlier.profiles {
-            if profile.reason.as_deref() != Some(INTERRUPTED) && self.planned.contains(&profile.profile) {
+            let is_done = profile.status == Status::Measured || earlier.model.is_some();
+            if is_done && profile.reason.as_deref() != Some(INTERRUPTED) && self.planned.contains(&profile.profile) {
                 self.add(profile.clone());
             }
         }

@@ -11,9 +11,9 @@ use left::Left;
 pub use left::duration;
 
 use crate::hub::Transfer;
+use crate::hub::console::bytes;
 use crate::lab::outcome::{Cell, Outcome, Status};
 use crate::profiles::{ProfileName, Progress};
-use crate::stats::gigabytes;
 
 /// Without a terminal, a line about the same thing is printed this often at most.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
@@ -108,11 +108,9 @@ impl Console {
         }
         let speed = transfer.bytes_per_second.map_or_else(String::new, |speed| format!(", {:.1} MB/s", speed / 1e6));
         let left = transfer.eta.map_or_else(String::new, |eta| format!(", about {} left", duration(eta.as_secs_f64())));
-        let what = format!(
-            "downloading {:.2} of {:.2} GB{speed}{left}",
-            gigabytes(transfer.done_bytes),
-            gigabytes(transfer.total_bytes)
-        );
+        let what =
+            format!("downloading {} of {}{speed}{left}", bytes(transfer.done_bytes), bytes(transfer.total_bytes));
+        self.left.waits(transfer.eta.unwrap_or_default().as_secs_f64());
         self.draw(&what, transfer.done_bytes, transfer.total_bytes, "{prefix} {msg} [{wide_bar}] {elapsed}");
         if !self.is_terminal {
             self.line(&format!("{} {what}", self.cell), transfer.done_bytes == 0);
@@ -121,6 +119,7 @@ impl Console {
 
     /// Makes room for somebody else's bars.
     pub fn set_aside(&mut self) {
+        let _ = self.bars.clear(); // or they would stand there for ever
         self.bars.set_draw_target(ProgressDrawTarget::hidden());
     }
 
@@ -187,6 +186,7 @@ impl Console {
     }
 
     fn show(&mut self, what: &str, done: u64, total: u64, unit: &str) {
+        self.left.waits(0.0);
         // the bar takes what is left of the line, so that nothing wraps
         let template = if total > 0 {
             "{prefix} {msg} [{wide_bar}] {pos}/{len} {elapsed}"
@@ -209,13 +209,16 @@ impl Console {
         if !self.is_terminal {
             return;
         }
+        // each of these draws: a bar is never to be seen with the length of what was shown before
+        if total > 0 {
+            self.bar.set_length(total);
+            self.bar.set_position(done.min(total));
+        }
         if let Ok(style) = ProgressStyle::with_template(template) {
             self.bar.set_style(style.progress_chars("=> "));
         }
         self.bar.set_prefix(self.cell.clone());
         self.bar.set_message(message.to_owned());
-        self.bar.set_length(total);
-        self.bar.set_position(done);
     }
 
     /// A plain line, unless it was printed just now; `is_first` ones always are.

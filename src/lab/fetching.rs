@@ -11,7 +11,7 @@ use super::console::Console;
 use super::models;
 use super::source::Source;
 use super::wishes::Named;
-use crate::exit_code::{Interrupted, UsageError};
+use crate::exit_code::Interrupted;
 use crate::hub::{Hub, HubError, Ledger, Remote, Transfer, ledger};
 use crate::interrupt::stopped;
 use crate::lab::outcome::Cell;
@@ -23,42 +23,40 @@ pub struct Fetching {
     hub: Hub,
     remote: Remote,
     family: Option<String>,
+    /// What the command line wished for.
+    pub wish: String,
     /// Its header, with holes in place of its weights.
     pub stub: Option<PathBuf>,
 }
 
-/// A model of the hub as the matrix wants it. Of one that is not here its header is asked for: it says what the model needs.
-///
-/// # Errors
-/// A [`UsageError`] for a quantization that a named repository does not have. A repository that is not there or not handed out,
-/// and a hub that cannot be reached, make a broken cell, so that the other models are measured all the same.
-pub fn candidate(named: &Named, hub: &Hub) -> anyhow::Result<(Found, Source)> {
-    let remote = match hub.resolve(&named.wish) {
+/// A model of the hub as the matrix wants it. Of one that is not here its header is asked for: it says what the model needs. One
+/// that does not exist, is not handed out or cannot be asked for makes a broken cell, so that the others are measured all the
+/// same; a resumed run tries it again. `is_down` becomes true where the hub cannot be reached: nobody is asked then.
+pub fn candidate(named: &Named, hub: &Hub, is_down: &mut bool) -> (Found, Source) {
+    let wish = named.wish.to_string();
+    if !*is_down && !hub.settings().offline {
+        crate::say!("asking {} about {}", hub.settings().endpoint, named.wish.repository);
+    }
+    let asked = if *is_down { hub.without_network().resolve(&named.wish) } else { hub.resolve(&named.wish) };
+    let remote = match asked {
         Ok(remote) => remote,
-        // the person's own words can be put right; those of the catalogue cost their own cell alone
-        Err(error) if error.is_usage() && named.model.is_none() => return Err(UsageError::new(error.to_string())),
         Err(error) => {
+            *is_down |= error.is_absence_of_the_hub();
             // nobody can be asked: what is here will do
-            return Ok(match hub.locate_wish(&named.wish) {
-                Some((path, _)) => (models::inspect(&path), Source::File),
-                None => (unreachable(named, &error), Source::File),
-            });
+            return match hub.locate_wish(&named.wish) {
+                Some((path, _)) => (models::inspect(&path), Source::Cached(wish)),
+                None => (absent(named, &error), Source::Absent(wish)),
+            };
         }
     };
     if let Some(path) = hub.locate(&remote) {
-        return Ok((models::inspect(&path), Source::File));
+        return (models::inspect(&path), Source::Cached(wish));
     }
-    let stub = match hub.stub(&remote) {
-        Ok(stub) => Some(stub),
-        Err(error) if error.is_usage() => return Err(UsageError::new(error.to_string())),
-        Err(error) => {
-            crate::say!("sweetspot: {remote}: its header is not known: {error}");
-            None
-        }
-    };
+    let stub =
+        hub.stub(&remote).map_err(|error| crate::say!("sweetspot: {remote}: its header is not known: {error}")).ok();
     let found = found(&remote, hub.place(&remote), stub.as_deref().map(models::inspect), named);
     let family = named.model.as_ref().map(|model| model.family.clone());
-    Ok((found, Source::Fetch(Box::new(Fetching { hub: hub.clone(), remote, family, stub }))))
+    (found, Source::Fetch(Box::new(Fetching { hub: hub.clone(), remote, family, stub, wish })))
 }
 
 /// What is known of a model before it is here: its header's facts, else the catalogue's.
@@ -82,7 +80,9 @@ fn found(remote: &Remote, place: PathBuf, header: Option<Found>, named: &Named) 
     }
 }
 
-fn unreachable(named: &Named, error: &HubError) -> Found {
+/// A model that does not come, and why.
+#[must_use]
+pub fn absent(named: &Named, error: &HubError) -> Found {
     let wish = &named.wish;
     let name = named.model.as_ref().map_or_else(|| wish.repository.clone(), |model| model.name.clone());
     let file = wish.file.clone().unwrap_or_else(|| wish.repository.clone());

@@ -28,6 +28,7 @@ use tokio::sync::watch;
 
 use crate::engine::need::Need;
 use crate::exit_code::Interrupted;
+use crate::hub::HubError;
 use crate::plan::circuit::Circuit;
 use crate::plan::config::{Config, KeepLogs, LoggingConfig, Thresholds};
 use crate::plan::matrix::{Limits, PlannedCell};
@@ -171,6 +172,8 @@ impl Session<'_> {
         cancel: &mut watch::Receiver<bool>,
         console: &mut Console,
     ) -> Option<Outcome> {
+        // what does not come today may come tomorrow: a resumed run tries it again
+        let mut is_absent = matches!(entry.source, Source::Absent(_));
         if entry.planned.broken.is_none() {
             if let Some(skip) = self.futile(entry) {
                 return Some(cell::not_worth_it(&entry.planned, skip));
@@ -178,7 +181,10 @@ impl Session<'_> {
             match entry.source.prepare(&mut entry.planned, &self.preparing, cancel, console).await {
                 Ok(()) => {}
                 Err(error) if error.is::<Interrupted>() => return None,
-                Err(error) => entry.planned.broken = Some(format!("{error:#}")),
+                Err(error) => {
+                    is_absent = error.is::<HubError>();
+                    entry.planned.broken = Some(format!("{error:#}"));
+                }
             }
         }
         let log_name = cut_off.and_then(|earlier| earlier.log.clone());
@@ -198,6 +204,7 @@ impl Session<'_> {
             outcome.log = None;
         }
         outcome.profiles.extend(left_out);
+        outcome.cut_off |= is_absent;
         Some(outcome)
     }
 
@@ -219,7 +226,10 @@ impl Session<'_> {
     /// Why it is not worth running, if it is not.
     fn futile(&self, entry: &Entry) -> Option<Skip> {
         let cell = &entry.planned.cell;
-        self.circuit.open(&cell.model).or_else(|| self.termination.decide(&learn::candidate(entry)))
+        let skip = self.circuit.open(&cell.model).or_else(|| self.termination.decide(&learn::candidate(entry)))?;
+        // only seconds that this machine's measured speed speaks for are told as saved
+        let expected_seconds = entry.expected_seconds.filter(|_| !self.expects_roughly);
+        Some(Skip { expected_seconds, ..skip })
     }
 
     /// What a cell's end says about those after it.

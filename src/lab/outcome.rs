@@ -72,7 +72,7 @@ pub struct Outcome {
     pub started_at: String,
     /// How long it took.
     pub duration_seconds: f64,
-    /// Somebody stopped the run while it was measured: a resumed run measures what is missing.
+    /// Somebody stopped the run while it was measured, or its file did not come: a resumed run measures what is missing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut_off: bool,
     /// The files that were measured, as they were then.

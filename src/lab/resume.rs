@@ -79,7 +79,7 @@ impl Earlier {
         let mut differences = Vec::new();
         for then in &self.run.plan {
             let name = format!("{} {}", then.cell.model, then.cell.quant);
-            match now.plan.iter().find(|planned| planned.cell.is(&then.cell)) {
+            match now.plan.iter().find(|planned| is_same(planned, then)) {
                 None => differences.push(format!("{name}: planned then, not now ({})", then.cell.path.display())),
                 Some(planned) if planned.profiles != then.profiles => {
                     let names = |cell: &PlannedCell| {
@@ -90,7 +90,7 @@ impl Earlier {
                 Some(_) => differences.extend(self.file_differences(then)),
             }
         }
-        let is_new = |planned: &&PlannedCell| !self.run.plan.iter().any(|then| then.cell.is(&planned.cell));
+        let is_new = |planned: &&PlannedCell| !self.run.plan.iter().any(|then| is_same(planned, then));
         let new = now.plan.iter().filter(is_new);
         differences.extend(new.map(|planned| {
             format!("{} {}: not planned then ({})", planned.cell.model, planned.cell.quant, planned.cell.path.display())
@@ -109,6 +109,11 @@ impl Earlier {
         };
         then.iter().filter_map(change).collect()
     }
+}
+
+/// The same file, or the same wish of the hub: its file's place is known only once the hub was asked.
+fn is_same(one: &PlannedCell, other: &PlannedCell) -> bool {
+    one.cell.is(&other.cell) || (one.wish.is_some() && one.wish == other.wish)
 }
 
 /// Every value that differs, by its key's full name.

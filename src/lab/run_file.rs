@@ -86,6 +86,9 @@ pub struct PlannedCell {
     /// How long it was expected to take, before anything was measured.
     #[serde(default)]
     pub expected_seconds: Option<f64>,
+    /// What was wished for of the hub, where it is a model of it.
+    #[serde(default)]
+    pub wish: Option<String>,
 }
 
 /// The name of a folder for what was measured at a time on a host, see [`RunFile::folder_name`].

@@ -17,6 +17,10 @@ use crate::quants::{self, Request, Store};
 pub enum Source {
     /// It is there.
     File,
+    /// It was found in a cache; what the command line wished for.
+    Cached(String),
+    /// It is not here and does not come: the hub cannot be reached, or does not have it. What was wished for.
+    Absent(String),
     /// It is quantized from an unquantized file.
     Quantize(Box<Request>),
     /// It is written with synthetic weights.
@@ -47,7 +51,7 @@ impl Source {
         console: &mut Console,
     ) -> anyhow::Result<()> {
         let (path, size_bytes) = match self {
-            Self::File => return Ok(()),
+            Self::File | Self::Cached(_) | Self::Absent(_) => return Ok(()),
             Self::Quantize(request) => {
                 let store = Store::open(&quants::folder::cache()?, None)?;
                 console.set_aside(); // whoever makes it shows how far it is
@@ -81,14 +85,34 @@ impl Source {
     /// A file that tells what the model needs where the model itself is not here.
     #[must_use]
     pub fn stub(&self) -> Option<&Path> {
-        if let Self::Fetch(fetching) = self { fetching.stub.as_deref() } else { None }
+        match self {
+            Self::Fetch(fetching) => fetching.stub.as_deref(),
+            Self::Synthesize(synthetic) => synthetic.header.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Whether the file is here as it will be measured.
+    #[must_use]
+    pub fn is_here(&self) -> bool {
+        matches!(self, Self::File | Self::Cached(_))
+    }
+
+    /// What was wished for of the hub.
+    #[must_use]
+    pub fn wish(&self) -> Option<&str> {
+        match self {
+            Self::Cached(wish) | Self::Absent(wish) => Some(wish),
+            Self::Fetch(fetching) => Some(&fetching.wish),
+            Self::File | Self::Quantize(_) | Self::Synthesize(_) => None,
+        }
     }
 
     /// What has to be done first, in a few words; none where the file is there.
     #[must_use]
     pub fn work(&self) -> Option<&'static str> {
         match self {
-            Self::File => None,
+            Self::File | Self::Cached(_) | Self::Absent(_) => None,
             Self::Quantize(_) => Some("quantized first"),
             Self::Synthesize(_) => Some("made first"),
             Self::Fetch(_) => Some("downloaded first"),

@@ -1,6 +1,6 @@
 //! Models with synthetic weights for a run: made on the spot from a shape of the catalogue, kept in the user's cache folder.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use tokio::sync::{oneshot, watch};
@@ -11,7 +11,7 @@ use crate::engine::gguf::Gguf;
 use crate::engine::quantize::Quant;
 use crate::engine::synth::{self, Spec};
 use crate::exit_code::{Interrupted, UsageError};
-use crate::hub::{Hub, HubError};
+use crate::hub::Hub;
 use crate::interrupt::stopped;
 use crate::lab::outcome::Cell;
 use crate::plan::catalog::{self, Shape};
@@ -35,6 +35,8 @@ pub struct Synthetic {
     /// As the matrix wants it; its file need not be there.
     pub found: Found,
     plan: synth::Plan,
+    /// The file whose header it is made after, where that is of the same quantization: it needs as much memory.
+    pub header: Option<PathBuf>,
 }
 
 /// What `names` stand for, in their order: shapes (`SHAPE` or `SHAPE:QUANT`; none: a small one), models of the catalogue by
@@ -54,6 +56,7 @@ pub fn find<'a>(
     let synthetic = |pattern: Pattern| {
         let (name, quant) = (pattern.name, pattern.quant);
         let path = folder.join(file_name(&name, &quant, seed));
+        let header = if let synth::Source::Like(path) = &pattern.spec.source { Some(path.clone()) } else { None };
         let plan = synth::plan(&Spec { seed, ..pattern.spec })?;
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         let cell =
@@ -63,6 +66,7 @@ pub fn find<'a>(
         Ok(Synthetic {
             found: Found { cell, n_ctx_train, n_params, n_active_params, reference: None, broken: None },
             plan,
+            header,
         })
     };
     wanted(texts, names, hub)?.into_iter().map(synthetic).collect()
@@ -90,16 +94,12 @@ impl Pattern {
 
     /// After the header of a file of the hub; after the file itself where that is here.
     fn of_hub(named: &Named, hub: &Hub) -> anyhow::Result<Self> {
-        let told = |error: HubError| match error {
-            error if error.is_usage() => UsageError::new(error.to_string()),
-            error => anyhow::Error::new(error),
-        };
         let path = match hub.resolve(&named.wish) {
             Ok(remote) => match hub.locate(&remote) {
                 Some(path) => path,
-                None => hub.stub(&remote).map_err(told)?,
+                None => hub.stub(&remote)?,
             },
-            Err(error) => hub.locate_wish(&named.wish).map(|(path, _)| path).ok_or_else(|| told(error))?,
+            Err(error) => hub.locate_wish(&named.wish).map(|(path, _)| path).ok_or(error)?,
         };
         let header = models::inspect(&path);
         if let Some(reason) = header.broken {

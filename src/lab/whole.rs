@@ -72,8 +72,6 @@ impl Whole<'_> {
         // since it was read, another process may have gone on with it and ended
         self.session.earlier = Earlier::read(&self.folder)?.outcomes;
         let then = &earlier.run;
-        self.run_file.arguments.clone_from(&then.arguments);
-        self.run_file.working_folder.clone_from(&then.working_folder);
         self.run_file.started_at.clone_from(&then.started_at);
         self.run_file.resumed_at =
             then.resumed_at.iter().cloned().chain([format!("{:.0}", Timestamp::now())]).collect();

@@ -9,6 +9,7 @@ use super::view::printable;
 use crate::lab::Entry;
 use crate::lab::console::duration;
 use crate::lab::learn;
+use crate::lab::source::Source;
 use crate::plan::matrix::Limits;
 use crate::plan::termination::Termination;
 use crate::stats::gigabytes;
@@ -27,7 +28,7 @@ pub fn render(entries: &[Entry], termination: &Termination, limits: &Limits, loo
         }
     }
     text.push('\n');
-    for line in summary(entries, &rows, limits) {
+    for line in summary(&rows, limits) {
         let _ = writeln!(text, "{}", fold(&line, look.width, "  "));
     }
     text
@@ -60,6 +61,7 @@ impl<'a> Row<'a> {
     /// What would happen, in a word or two.
     fn verdict(&self) -> String {
         match (&self.entry.planned.broken, &self.skipped) {
+            (Some(_), _) if matches!(self.entry.source, Source::Absent(_)) => "not here".to_owned(),
             (Some(_), _) => "broken".to_owned(),
             (None, Some(_)) => "skip".to_owned(),
             (None, None) => match self.entry.source.work() {
@@ -79,8 +81,12 @@ impl<'a> Row<'a> {
 
     fn cells(&self) -> [String; 7] {
         let cell = &self.entry.planned.cell;
-        let is_known = matches!(self.entry.source, crate::lab::source::Source::File);
-        let about = |text: String| if is_known { text } else { format!("≈ {text}") };
+        let is_exact = self.entry.source.is_here() || self.entry.source.wish().is_some();
+        let about = |text: String| match (cell.size_bytes, is_exact) {
+            (0, _) => EMPTY.to_owned(),
+            (_, true) => text,
+            (_, false) => format!("≈ {text}"),
+        };
         let need = match self.entry.need {
             Some(need) => size(need.total_bytes()),
             None if self.entry.planned.broken.is_some() => EMPTY.to_owned(),
@@ -114,14 +120,15 @@ fn table(rows: &[Row<'_>], look: Look) -> String {
     table.trim_fmt()
 }
 
-fn summary(entries: &[Entry], rows: &[Row<'_>], limits: &Limits) -> Vec<String> {
+fn summary(rows: &[Row<'_>], limits: &Limits) -> Vec<String> {
     let runs: Vec<_> = rows.iter().filter(|row| row.runs()).collect();
     let seconds: Option<f64> = runs.iter().map(|row| row.entry.expected_seconds).sum();
     let time = match seconds {
-        Some(seconds) if !runs.is_empty() => format!(", roughly {} in all", duration(seconds)),
+        Some(seconds) if !runs.is_empty() => format!(", at least {} in all", duration(seconds)),
         _ => String::new(),
     };
-    let mut profiles: Vec<&str> = entries.iter().flat_map(|e| &e.planned.jobs).map(|job| job.name().name()).collect();
+    let mut profiles: Vec<&str> =
+        runs.iter().flat_map(|row| &row.entry.planned.jobs).map(|job| job.name().name()).collect();
     profiles.sort_unstable();
     profiles.dedup();
     let mut lines = vec![format!(

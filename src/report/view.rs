@@ -106,7 +106,9 @@ fn cells(run: &RunFile, outcomes: &[Outcome]) -> Vec<CellView> {
         )
     });
     // An outcome that is in no plan is shown all the same: it was measured.
-    let others = outcomes.iter().filter(|outcome| !run.plan.iter().any(|planned| planned.cell.is(&outcome.cell)));
+    // One that was cut off was planned anew, under the name of a file that has come since.
+    let is_planned = |outcome: &&Outcome| run.plan.iter().any(|planned| planned.cell.is(&outcome.cell));
+    let others = outcomes.iter().filter(|outcome| !outcome.cut_off && !is_planned(outcome));
     planned.chain(others.map(|outcome| CellView::of(outcome, machine_bytes, &thresholds))).collect()
 }
 

@@ -247,6 +247,7 @@ pub fn run_file(outcomes: &[Outcome]) -> RunFile {
                 files: vec![],
                 need: None,
                 expected_seconds: None,
+                wish: None,
             })
             .collect(),
         seed: 42,

@@ -59,6 +59,9 @@ pub struct Args {
     /// Go on with the run in this folder. Alone, it takes that run's own command line.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "dry_run"])]
     pub(super) resume: Option<PathBuf>,
+    /// These arguments are those of the run that is gone on with.
+    #[arg(skip)]
+    pub(super) is_stored: bool,
     /// Go on with it although it is not as it was: configuration, engine or files differ.
     #[arg(long, requires = "resume")]
     pub(super) accept_changes: bool,

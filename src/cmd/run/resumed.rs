@@ -7,6 +7,7 @@ use anyhow::Context;
 use super::args::Args;
 use crate::cli::{self, Command};
 use crate::exit_code::UsageError;
+use crate::lab::outcome::Outcome;
 use crate::lab::resume::Earlier;
 use crate::lab::run_file::RunFile;
 
@@ -24,11 +25,19 @@ pub(super) fn arguments(args: Args) -> anyhow::Result<(Args, Option<Earlier>)> {
     for warning in &earlier.warnings {
         crate::say!("sweetspot: {warning}");
     }
+    let folder = folder.canonicalize().with_context(|| format!("{}: cannot be found", folder.display()))?;
     if !args.is_resume_alone() {
+        let has_models = stored(&earlier, &folder).is_ok_and(|stored| !stored.all_models().is_empty());
+        if args.all_models().is_empty() && has_models {
+            return Err(UsageError::new(format!(
+                "--resume with other flags: give the run's models again, too (it was begun with: sweetspot {})",
+                earlier.run.arguments.join(" ")
+            )));
+        }
         return Ok((args, Some(earlier)));
     }
-    let folder = folder.canonicalize().with_context(|| format!("{}: cannot be found", folder.display()))?;
     let mut stored = stored(&earlier, &folder)?;
+    stored.is_stored = true;
     if let Some(working) = &earlier.run.working_folder {
         std::env::set_current_dir(working).map_err(|error| {
             UsageError::new(format!(
@@ -77,7 +86,8 @@ pub(super) fn check(earlier: &Earlier, now: &RunFile, accept: bool) -> anyhow::R
              --accept-changes, or begin a new run",
         ));
     }
-    let (done, all) = (earlier.finished().count(), now.plan.len());
+    let is_planned = |outcome: &&Outcome| now.plan.iter().any(|planned| planned.cell.is(&outcome.cell));
+    let (done, all) = (earlier.finished().filter(is_planned).count(), now.plan.len());
     crate::say!("going on: {done} of {all} cells are done");
     Ok(())
 }

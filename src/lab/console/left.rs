@@ -17,6 +17,8 @@ pub(super) struct Left {
     ended: usize,
     /// The expectations only compare cells with one another: nothing is said before one was measured.
     is_rough: bool,
+    /// Seconds until the running cell's file is there.
+    waiting: f64,
 }
 
 impl Left {
@@ -30,7 +32,7 @@ impl Left {
         } else {
             expected_seconds.iter().map(|one| one.unwrap_or(mean)).collect()
         };
-        Self { expected, measured: Vec::new(), running: None, ended: 0, is_rough }
+        Self { expected, measured: Vec::new(), running: None, ended: 0, is_rough, waiting: 0.0 }
     }
 
     /// A cell begins; the first one is 0.
@@ -48,6 +50,11 @@ impl Left {
         self.running = None;
     }
 
+    /// The running cell's file comes in so many seconds.
+    pub(super) fn waits(&mut self, seconds: f64) {
+        self.waiting = seconds;
+    }
+
     /// `about 8 min left`; none where nobody can say.
     pub(super) fn text(&self) -> Option<String> {
         let elapsed = self.running.map_or(0.0, |(_, begun)| begun.elapsed().as_secs_f64());
@@ -62,7 +69,7 @@ impl Left {
         let factor = expected::calibration(&self.measured);
         let running = self.running.map_or(0.0, |(cell, _)| (factor * self.expected[cell] - elapsed).max(0.0));
         let next = self.running.map_or(self.ended, |(cell, _)| cell + 1);
-        Some(running + factor * self.expected.get(next..).unwrap_or_default().iter().sum::<f64>())
+        Some(self.waiting + running + factor * self.expected.get(next..).unwrap_or_default().iter().sum::<f64>())
     }
 }
 
