@@ -91,7 +91,9 @@ struct Start {
 impl Start {
     async fn run(self, mut entries: Vec<Entry>, mut cancel: watch::Receiver<bool>) -> anyhow::Result<Exit> {
         let plan_then = self.earlier.iter().flat_map(|earlier| &earlier.run.plan).cloned().collect::<Vec<_>>();
-        entries.iter_mut().for_each(|entry| entry.known_as(&plan_then));
+        for entry in &mut entries {
+            entry.known_as(&plan_then);
+        }
         assembly::count_needs(&mut entries, &self.workers.engine, &mut cancel).await?;
         let mut session = Session::new(&self.config, &self.limits, &self.workers);
         let (machine, limits) = (&self.machine, &self.limits);
