@@ -14,11 +14,9 @@ use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 
 use super::out;
-use crate::engine::quantize::Quant;
 use crate::exit_code::{Exit, UsageError};
 use crate::hub::scan::{self, Here};
-use crate::hub::{Ledger, Settings, Wish};
-use crate::plan::catalog::{Catalog, UnknownModel};
+use crate::hub::{Ledger, Settings};
 use crate::quants::folder;
 use crate::stats::gigabytes;
 
@@ -71,30 +69,6 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Scan(args) => scan(args),
         Command::Fetch(args) => fetch::run(args),
     }
-}
-
-/// The models that a text on the command line stands for: the one place that reads it.
-fn wishes(text: &str) -> anyhow::Result<Vec<Wish>> {
-    if !text.contains('/') {
-        return Ok(vec![of_catalogue(text)?]);
-    }
-    let wish = text.parse::<Wish>().map_err(|error| UsageError::new(error.to_string()))?;
-    Ok(vec![wish])
-}
-
-/// `NAME` or `NAME:QUANT` of the catalogue.
-fn of_catalogue(text: &str) -> anyhow::Result<Wish> {
-    let (name, quant) = text.split_once(':').map_or((text, None), |(name, quant)| (name, Some(quant)));
-    let hint = |error: UnknownModel| UsageError::new(format!("{error}; or write user/repo or user/repo:QUANT"));
-    let model = Catalog::built_in().model(name).map_err(hint)?;
-    let Some(quant) = quant else {
-        return Ok(Wish { repository: model.repository.clone(), quant: None, file: None });
-    };
-    let known = quant.parse::<Quant>().ok().filter(|quant| model.quants.contains(quant)).ok_or_else(|| {
-        let known: Vec<_> = model.quants.iter().map(|quant| quant.name()).collect();
-        UsageError::new(format!("{}: there is no {quant}; there are: {}", model.name, known.join(", ")))
-    })?;
-    Ok(entry::wish(model, known))
 }
 
 /// `models scan`.

@@ -37,7 +37,7 @@ impl Names<'_> {
             Ok(model) => self.of_catalog(text, model, quant),
             Err(_) if text.contains('/') => self.of_hub(text),
             Err(error) => Err(UsageError::new(format!(
-                "{text}: no such file or folder; name a .gguf file, a folder of them, or a model: {error}"
+                "{text}: no such file or folder; name one, or write user/repo or user/repo:QUANT; {error}"
             ))),
         }
     }
@@ -53,9 +53,9 @@ impl Names<'_> {
         };
         if let Some(quant) = quant {
             let there = || model.quants.iter().map(|q| q.name()).collect::<Vec<_>>().join(", ");
-            let quant: Option<Quant> = quant.parse().ok().filter(|quant| model.quants.contains(quant));
-            let quant = quant.ok_or_else(|| UsageError::new(format!("{text}: there are: {}", there())))?;
-            return Ok(vec![named(quant)]);
+            let known: Option<Quant> = quant.parse().ok().filter(|quant| model.quants.contains(quant));
+            let none = || UsageError::new(format!("{}: there is no {quant}; there are: {}", model.name, there()));
+            return Ok(vec![named(known.ok_or_else(none)?)]);
         }
         let wanted = if self.quants.is_empty() { self.usual } else { self.quants };
         let found: Vec<_> = wanted.iter().copied().filter(|quant| model.quants.contains(quant)).map(named).collect();

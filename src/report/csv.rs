@@ -12,7 +12,7 @@ type Value = fn(&CellView) -> String;
 
 /// Names and contents of the columns. Those of profiles that this program does not have yet keep their place.
 const COLUMNS: &[(&str, Value)] = &[
-    ("model", |c| c.cell.model.clone()),
+    ("model", |c| super::view::printable(&c.cell.model)),
     ("quant", |c| c.cell.quant.clone()),
     ("size_gb", |c| format!("{:.3}", c.size_gb())),
     ("memory_gb", |c| number(c.memory_gb())),
@@ -26,7 +26,7 @@ const COLUMNS: &[(&str, Value)] = &[
     ("batch_throughput", |_| String::new()),
     ("status", |c| status(c.status).to_owned()),
     ("verdict", |c| c.verdict.map(super::cell::Verdict::name).unwrap_or_default().to_owned()),
-    ("reason", |c| c.why_not().unwrap_or_default().to_owned()),
+    ("reason", |c| super::view::printable(c.why_not().unwrap_or_default())),
     ("interactive_variance_percent", |c| number(c.metric(Interactive, "variance_percent"))),
     ("interactive_tpot_ms", |c| number(c.metric(Interactive, "tpot_ms"))),
     ("interactive_itl_p50_ms", |c| number(c.metric(Interactive, "itl_p50_ms"))),

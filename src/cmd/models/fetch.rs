@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::wishes;
+use super::entry;
 use crate::cmd::{interrupt, out};
+use crate::engine::quantize::Quant;
 use crate::exit_code::{Exit, Interrupted, UsageError};
 use crate::hub::console::{Console, bytes};
 use crate::hub::{Fetched, Hub, HubError, Ledger, Remote, Wish, ledger};
+use crate::lab::wishes::Names;
 
 /// Arguments of `sweetspot models fetch`.
 #[derive(Debug, clap::Args)]
@@ -23,6 +25,9 @@ pub struct Args {
     /// Quantizations of those that name none, such as `Q4_K_M,Q8_0` [default: `Q4_K_M`, as llama.cpp].
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     quants: Vec<String>,
+    /// A catalogue of your own (TOML) over the built-in one.
+    #[arg(long, value_name = "FILE")]
+    models: Option<PathBuf>,
     /// Ask nobody: only what is here already.
     #[arg(long)]
     offline: bool,
@@ -53,13 +58,17 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
 }
 
 fn all_wishes(args: &Args) -> anyhow::Result<Vec<Wish>> {
+    let catalog = entry::catalog(args.models.as_deref())?;
+    let names = Names { catalog: &catalog, quants: &[], usual: &[Quant::Q4KM] };
     let mut all: Vec<Wish> = Vec::new();
     for text in &args.wishes {
-        for wish in wishes(text)? {
-            let is_open = wish.quant.is_none() && wish.file.is_none() && !args.quants.is_empty();
-            let quants =
-                if is_open { args.quants.iter().cloned().map(Some).collect() } else { vec![wish.quant.clone()] };
-            all.extend(quants.into_iter().map(|quant| Wish { quant, ..wish.clone() }));
+        let texts = if args.quants.is_empty() || text.contains(':') {
+            vec![text.clone()]
+        } else {
+            args.quants.iter().map(|quant| format!("{text}:{quant}")).collect()
+        };
+        for text in texts {
+            all.extend(names.find(&text)?.into_iter().map(|named| named.wish));
         }
     }
     Ok(all)
