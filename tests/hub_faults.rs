@@ -236,6 +236,11 @@ fn a_wish_to_stop_in_the_middle_keeps_what_came() {
     let size = rig.server.files()[0].bytes.len() as u64;
     assert!(kept > 0 && kept < size, "{kept} of {size}");
     rig.assert_nothing_wrong_in_place();
+    // nor does a page that answers in the hub's place spoil it
+    *rig.server.faults() = Faults { html: true, ..Faults::default() };
+    rig.fetch("").unwrap_err();
+    assert_eq!(std::fs::metadata(rig.partial()).unwrap().len(), kept);
+    *rig.server.faults() = Faults::default();
     let fetched = rig.fetch("").unwrap();
     assert_eq!(fetched.downloaded_bytes, size - kept);
 }
@@ -244,8 +249,8 @@ fn a_wish_to_stop_in_the_middle_keeps_what_came() {
 fn a_web_page_in_place_of_a_model_is_said_and_not_kept() {
     let rig = Rig::new(one(), Faults { html: true, ..Faults::default() });
     let error = rig.fetch("").unwrap_err();
-    assert!(matches!(error, HubError::NotGguf { .. }) && error.to_string().contains("web page"), "{error}");
-    assert!(!rig.partial().exists());
+    assert!(matches!(error, HubError::Answer { .. }) && error.to_string().contains("web page"), "{error}");
+    assert!(std::fs::metadata(rig.partial()).map_or(0, |m| m.len()) == 0, "the page was kept");
     let stub = rig.hub().stub(&rig.hub().resolve(&wish_for("")).unwrap()).unwrap_err();
     assert!(stub.to_string().contains("web page"), "{stub}");
 }

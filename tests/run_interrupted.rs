@@ -157,3 +157,36 @@ fn a_run_that_is_stopped_while_it_downloads_reports_at_once_and_goes_on_where_th
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     assert_eq!(report(&program.path("out"))["results"][0]["status"], "measured");
 }
+
+#[test]
+fn a_model_that_does_not_come_is_tried_again_when_the_run_goes_on() {
+    let program = Program::new();
+    let here = common::synthetic(program.folder.path(), "tiny", sweetspot::engine::quantize::Quant::Q8_0);
+    let rig = Rig::new(one(), Faults { gone: true, ..Faults::default() });
+    let repository = format!("{}:Q4_0", hub_support::server::REPOSITORY);
+    // a hub that is not there when the run is planned, and one that has lost the file when its turn comes
+    for (out, endpoint) in [("away", "http://127.0.0.1:1"), ("gone", rig.server.endpoint.as_str())] {
+        let command = |endpoint: &str, args: &[&str]| {
+            let mut command = program.command();
+            command.env("HF_ENDPOINT", endpoint).args(args);
+            common::Ran::of(&command.output().unwrap())
+        };
+        let args = ["run", "--config", "quick.toml", "--profiles", "interactive", "--out", out, &repository];
+        *rig.server.faults() = Faults { gone: true, ..Faults::default() };
+        let ran = command(endpoint, &[&args[..], &[here.to_str().unwrap()]].concat());
+        assert_eq!(ran.code, Some(0), "the model that is here is measured: {ran:#?}");
+        assert_eq!(statuses(&program.path(out)), ["failed", "measured"], "{ran:#?}");
+        *rig.server.faults() = Faults::default();
+        let ran = command(&rig.server.endpoint, &["run", "--resume", out]);
+        assert_eq!(ran.code, Some(0), "{ran:#?}");
+        assert!(ran.stderr.contains("going on: 1 of 2 cells are done"), "{ran:#?}");
+        assert_eq!(statuses(&program.path(out)), ["measured", "measured"], "{ran:#?}");
+        fs::remove_dir_all(program.path("huggingface")).unwrap();
+    }
+}
+
+fn statuses(folder: &Path) -> Vec<String> {
+    let report = report(folder);
+    let results = report["results"].as_array().unwrap();
+    results.iter().map(|result| result["status"].as_str().unwrap().to_owned()).collect()
+}

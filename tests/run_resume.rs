@@ -98,3 +98,13 @@ fn a_folder_that_is_no_runs_is_refused_with_what_to_give() {
     let ran = program.sweetspot(&["run", "--resume", "empty", "--out", "x"]);
     assert_eq!(ran.code, Some(2), "{ran:#?}");
 }
+
+#[test]
+fn other_flags_without_the_models_are_refused_and_never_measure_something_else() {
+    let program = half_done();
+    let before = fs::read(program.path("out/run.json")).unwrap();
+    let ran = program.sweetspot(&["run", "--resume", "out", "--accept-changes", "--seed", "7"]);
+    let error = ran.error(2);
+    assert!(error.contains("give the run's models again") && error.contains("tiny-Q8_0.gguf"), "{error}");
+    assert_eq!(fs::read(program.path("out/run.json")).unwrap(), before);
+}

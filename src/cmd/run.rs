@@ -102,11 +102,11 @@ impl Start {
         assembly::expect(&mut entries, rates);
         if self.args.dry_run {
             let look = Look::of_stdout();
-            super::out::print(&report::plan::render(&entries, &session.termination, &self.limits, look))?;
+            super::out::print(&report::plan::render(&entries, &session, &self.limits, look))?;
             return Ok(Exit::Success);
         }
         if entries.len() > 1 {
-            let plan = report::plan::render(&entries, &session.termination, &self.limits, Look::of_stderr());
+            let plan = report::plan::render(&entries, &session, &self.limits, Look::of_stderr());
             crate::say!("{}", plan.trim_end());
         }
         let mut run_file = self.run_file(&entries)?;

@@ -6,21 +6,21 @@ use comfy_table::{Cell as TableCell, CellAlignment, ContentArrangement, Table, p
 
 use super::terminal::{Look, fold};
 use super::view::printable;
-use crate::lab::Entry;
 use crate::lab::console::duration;
 use crate::lab::learn;
 use crate::lab::source::Source;
+use crate::lab::{Entry, Session};
 use crate::plan::matrix::Limits;
-use crate::plan::termination::Termination;
 use crate::stats::gigabytes;
 
 /// Where nothing is known.
 const EMPTY: &str = "–";
 
-/// The plan: table, what would be skipped and why, sums, and what the columns mean; ends with a newline.
+/// The plan: table, what would be skipped and why, sums, and what the columns mean; ends with a newline. Times that only compare
+/// cells with one another are not shown.
 #[must_use]
-pub fn render(entries: &[Entry], termination: &Termination, limits: &Limits, look: Look) -> String {
-    let rows: Vec<Row> = entries.iter().enumerate().map(|(place, entry)| Row::of(place, entry, termination)).collect();
+pub fn render(entries: &[Entry], session: &Session<'_>, limits: &Limits, look: Look) -> String {
+    let rows: Vec<Row> = entries.iter().enumerate().map(|(place, entry)| Row::of(place, entry, session)).collect();
     let mut text = format!("{}\n", table(&rows, look));
     for row in &rows {
         for (what, line) in row.reasons() {
@@ -41,13 +41,17 @@ struct Row<'a> {
     skipped: Option<String>,
     /// Memory that a model needs in sizes of its file, where it could not be counted.
     memory_factor: f64,
+    /// Seconds that it takes at least, where this machine's speed was measured.
+    seconds: Option<f64>,
 }
 
 impl<'a> Row<'a> {
-    fn of(place: usize, entry: &'a Entry, termination: &Termination) -> Self {
+    fn of(place: usize, entry: &'a Entry, session: &Session<'_>) -> Self {
+        let termination = &session.termination;
         let decision = if entry.planned.broken.is_some() { None } else { termination.decide(&learn::candidate(entry)) };
         let skipped = decision.map(|skip| skip.reason);
-        Self { number: place + 1, entry, skipped, memory_factor: termination.settings().memory_factor }
+        let seconds = entry.expected_seconds.filter(|_| !session.expects_roughly);
+        Self { number: place + 1, entry, skipped, memory_factor: termination.settings().memory_factor, seconds }
     }
 
     fn name(&self) -> String {
@@ -92,7 +96,7 @@ impl<'a> Row<'a> {
             None if self.entry.planned.broken.is_some() => EMPTY.to_owned(),
             None => format!("≈ {}", gb(gigabytes(cell.size_bytes) * self.memory_factor)),
         };
-        let time = self.entry.expected_seconds.filter(|_| self.runs()).map_or(EMPTY.to_owned(), duration);
+        let time = self.seconds.filter(|_| self.runs()).map_or(EMPTY.to_owned(), duration);
         [
             self.number.to_string(),
             printable(&cell.model),
@@ -122,7 +126,7 @@ fn table(rows: &[Row<'_>], look: Look) -> String {
 
 fn summary(rows: &[Row<'_>], limits: &Limits) -> Vec<String> {
     let runs: Vec<_> = rows.iter().filter(|row| row.runs()).collect();
-    let seconds: Option<f64> = runs.iter().map(|row| row.entry.expected_seconds).sum();
+    let seconds: Option<f64> = runs.iter().map(|row| row.seconds).sum();
     let time = match seconds {
         Some(seconds) if !runs.is_empty() => format!(", at least {} in all", duration(seconds)),
         _ => String::new(),
