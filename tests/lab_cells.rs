@@ -1,18 +1,22 @@
 //! A cell's life in the lab, over scripted workers: what died is an outcome, and what is left goes on.
 #![cfg(target_os = "linux")]
 
+#[allow(dead_code)]
+mod scripted_run;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use scripted_run::{bench_job, interactive_job};
 use sweetspot::engine::fake::{Act, Place, Script};
-use sweetspot::engine::{ContextParams, ModelParams, Sampling};
+use sweetspot::engine::{ContextParams, ModelParams};
 use sweetspot::lab::cell::{self, Workers};
 use sweetspot::lab::console::Console;
 use sweetspot::lab::outcome::{Cell, Outcome, Status};
 use sweetspot::plan::config::WorkerConfig;
 use sweetspot::plan::matrix::PlannedCell;
 use sweetspot::plan::termination::{Rule, Skip};
-use sweetspot::profiles::{Job, ProfileName, Samples, bench, interactive, long_context};
+use sweetspot::profiles::{Job, ProfileName, Samples, long_context};
 use sweetspot::worker::exit::Exit;
 use sweetspot::worker::process::Options;
 use sweetspot::worker::protocol::EngineChoice;
@@ -23,34 +27,6 @@ fn planned(jobs: Vec<Job>) -> PlannedCell {
         Cell { model: "fake".into(), quant: "Q4_0".into(), path: "fake.gguf".into(), size_bytes: 1, synthetic: false };
     let model = ModelParams::new(Path::new("fake.gguf"));
     PlannedCell { cell, broken: None, model, jobs, warnings: Vec::new() }
-}
-
-/// About 16 appends.
-fn interactive_job() -> Job {
-    Job::Interactive(interactive::Job {
-        tokens: 8,
-        max_repetitions: 1,
-        max_first_tokens: 1,
-        interval_width_percent: 5.0,
-        sampling: Sampling::Greedy,
-        context: ContextParams::new(2048, 1),
-        prompts: vec![interactive::Prompt { id: "p".into(), system: None, user: "Hello".into() }],
-    })
-}
-
-/// Two appends.
-fn bench_job() -> Job {
-    let context = ContextParams::new(64, 1);
-    Job::Bench(bench::Job {
-        n_prompt: 8,
-        n_gen: 0,
-        n_depth: 0,
-        repetitions: 2,
-        warm_up: false,
-        seed: 1,
-        delay_seconds: 0,
-        context,
-    })
 }
 
 /// Both workers' lives with their starts, on a busy machine. That a run goes on within 3 s of a crash is asserted in

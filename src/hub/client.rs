@@ -62,6 +62,9 @@ pub(super) struct Answer {
     body: Receiver<Piece>,
 }
 
+/// What is wrong with an answer that is a page.
+pub(super) const PAGE: &str = "it is a web page: something between here and the hub answers in its place";
+
 enum Piece {
     Head(Box<Head>),
     Bytes(Vec<u8>),
@@ -146,6 +149,11 @@ impl Client {
 }
 
 impl Answer {
+    /// Whether it is a page for people, as a network's login has one.
+    pub(super) fn is_page(&self) -> bool {
+        self.content_type.to_ascii_lowercase().starts_with("text/html")
+    }
+
     /// The next bytes of the body; none at its end.
     pub(super) fn next(&mut self, stop: &AtomicBool) -> Result<Option<Vec<u8>>, Trouble> {
         match receive(&self.body, stop)? {

@@ -7,7 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use super::client::{Answer, Trouble};
+use super::client::{Answer, PAGE, Trouble};
 use super::retry::{Asking, Retries};
 use super::{Hub, HubError, Remote, RemoteFile, cache};
 use crate::engine::gguf::{Gguf, GgufError};
@@ -144,8 +144,8 @@ fn more(
 /// Bytes of the answer that lie before what was asked for.
 fn begins_before(answer: &Answer, asked: u64, asking: &Asking<'_>) -> Result<u64, HubError> {
     let what = || asking.what.clone();
-    if answer.content_type.to_ascii_lowercase().starts_with("text/html") {
-        let reason = "it is a web page: something between here and the hub answers in its place".to_owned();
+    if answer.is_page() {
+        let reason = PAGE.to_owned();
         return Err(HubError::NotGguf { what: what(), reason });
     }
     let range = answer.content_range.as_deref().unwrap_or_default();

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use sha2::{Digest, Sha256};
 
-use super::client::{Answer, Client, Trouble};
+use super::client::{Answer, Client, PAGE, Trouble};
 use super::retry::{Asking, Retries};
 use super::{HubError, Patience, RemoteFile};
 use crate::engine::gguf::Gguf;
@@ -187,8 +187,8 @@ impl<'a> Partial<'a> {
     /// Whether the answer is about the file that the hub stated, and goes on where this one ends.
     fn check_head(&self, answer: &Answer) -> Result<(), HubError> {
         let (what, size) = (self.job.asking.what.clone(), self.job.file.size_bytes);
-        if answer.content_type.to_ascii_lowercase().starts_with("text/html") {
-            let reason = "it is a web page: something between here and the hub answers in its place".to_owned();
+        if answer.is_page() {
+            let reason = PAGE.to_owned();
             return Err(HubError::Answer { what, reason }); // what came before stays: it is no page
         }
         let found_bytes = if answer.status == 206 {

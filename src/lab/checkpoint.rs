@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use crate::lab::outcome::{Cell, Outcome};
-use crate::lab::run_file::RunFile;
+use crate::lab::run_file::{self, RunFile};
 use crate::quants::lock::Lock;
 use crate::report::atomic;
 use crate::report::folder::OUTCOMES;
@@ -125,11 +125,9 @@ fn mend(outcomes: &mut File) -> std::io::Result<()> {
     outcomes.sync_all()
 }
 
-/// A name that is a file's name on every system.
+/// A model's name as part of a file's, which is not to be a hidden one.
 fn file_name(name: &str) -> String {
-    let safe = |c: char| if c.is_ascii_alphanumeric() || "-._".contains(c) { c } else { '-' };
-    let name: String = name.chars().map(safe).collect();
-    name.trim_start_matches('.').to_owned()
+    run_file::safe_name(name).trim_start_matches('.').to_owned()
 }
 
 #[cfg(test)]

@@ -95,7 +95,7 @@ impl<'a> Session<'a> {
         Self {
             workers,
             termination: Termination::new(settings),
-            circuit: Circuit::new(if rules.enabled { rules.failures_before_giving_up } else { u32::MAX }),
+            circuit: Circuit::new(if rules.enabled { rules.failures_before_giving_up } else { 0 }),
             thresholds: config.thresholds,
             logging: config.logging,
             preparing,

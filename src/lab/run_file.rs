@@ -94,8 +94,13 @@ pub struct PlannedCell {
 /// The name of a folder for what was measured at a time on a host, see [`RunFile::folder_name`].
 #[must_use]
 pub fn folder_name(timestamp: &str, hostname: &str) -> String {
+    safe_name(&format!("{timestamp}-{hostname}"))
+}
+
+/// With characters alone that stand in files' names on every system.
+pub(super) fn safe_name(name: &str) -> String {
     let safe = |c: char| if c.is_ascii_alphanumeric() || "-._".contains(c) { c } else { '-' };
-    format!("{timestamp}-{hostname}").chars().map(safe).collect()
+    name.chars().map(safe).collect()
 }
 
 impl RunFile {

@@ -42,9 +42,6 @@ pub fn run_with(folder: &Path, script: Script) -> Came {
     let mut session = Session::new(&config, &limits, &workers);
     // killed before there was anything to go on with: begun anew
     let earlier = folder.join(RunFile::NAME).exists().then(|| Earlier::read(folder).unwrap());
-    if earlier.is_none() {
-        let _ = std::fs::remove_dir_all(folder);
-    }
     session.earlier = earlier.iter().flat_map(|earlier| earlier.outcomes.clone()).collect();
     let run_file = RunFile::begin(json!({}), 0, Machine::detect(), None, plan);
     if let Some(earlier) = &earlier {
@@ -99,7 +96,8 @@ pub fn script() -> Script {
     Script { others: vec![("broken.gguf".into(), broken)], ..Script::default() }
 }
 
-fn interactive_job() -> Job {
+/// About 16 appends.
+pub fn interactive_job() -> Job {
     Job::Interactive(interactive::Job {
         tokens: 8,
         max_repetitions: 1,
@@ -111,7 +109,8 @@ fn interactive_job() -> Job {
     })
 }
 
-fn bench_job() -> Job {
+/// Two appends.
+pub fn bench_job() -> Job {
     Job::Bench(bench::Job {
         n_prompt: 8,
         n_gen: 0,
